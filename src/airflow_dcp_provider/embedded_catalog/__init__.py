@@ -1,0 +1,1 @@
+"""The Iceberg REST catalog over SQLite, for one machine."""

@@ -1,0 +1,1 @@
+"""Airflow hooks; thin, with lazy imports."""

@@ -1,0 +1,1 @@
+"""Links of the operators in Airflow's UI."""

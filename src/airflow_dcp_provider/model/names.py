@@ -1,0 +1,60 @@
+"""Names that become identifiers elsewhere: Kubernetes resources and labels, SQL identifiers, DAG ids.
+
+Everything here is a pure check or derivation; a name from a manifest passes one of these before it is used anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+#: Spark appends ``-driver`` and ``-exec-<n>`` and the operator a service suffix; 63 is the limit of a DNS label.
+RESOURCE_NAME_LIMIT = 46
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
+_DAG_ID = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def is_identifier(name: str) -> bool:
+    """Whether ``name`` can be a database, table, column or view name without quoting (ASCII letters, digits, ``_``)."""
+    return bool(_IDENTIFIER.fullmatch(name)) and len(name) <= 255
+
+
+def is_dns_label(name: str) -> bool:
+    """Whether ``name`` is a DNS-1035 label of at most 63 characters."""
+    return bool(_DNS_1035.fullmatch(name)) and len(name) <= 63
+
+
+def is_dag_id(name: str) -> bool:
+    """Whether Airflow accepts ``name`` as a DAG id (at most 250 characters)."""
+    return bool(_DAG_ID.fullmatch(name)) and len(name) <= 250
+
+
+def short_hash(text: str, length: int = 8) -> str:
+    """Return the first ``length`` hex digits of the SHA-256 of ``text``."""
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def resource_name(job_name: str, execution_id: str, attempt: int) -> str:
+    """Return the name of an attempt's resource: ``<job>-<execution>-<attempt>``, a DNS-1035 label.
+
+    Two attempts of one execution differ by the attempt number, two executions by 12 hex digits of their id; the job's name is cut
+    to leave room for Spark's own suffixes (:data:`RESOURCE_NAME_LIMIT`).
+
+    :param execution_id: a UUID as text.
+    :param attempt: counted from 1.
+    """
+    tail = f"-{execution_id.replace('-', '')[:12]}-{attempt}"
+    head = re.sub(r"[^a-z0-9]+", "-", job_name.lower()).strip("-")
+    head = re.sub(r"^[^a-z]+", "", head) or "job"
+    return head[: RESOURCE_NAME_LIMIT - len(tail)].rstrip("-") + tail
+
+
+def label_value(text: str) -> str:
+    """Return ``text`` as a Kubernetes label value: unchanged where it is one, else cut and completed by a hash to at most 63."""
+    if _LABEL_VALUE.fullmatch(text) and len(text) <= 63:
+        return text
+    cleaned = re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:54].strip("-_.")
+    return f"{cleaned}-{short_hash(text)}" if cleaned else short_hash(text)

@@ -1,0 +1,1 @@
+"""Airflow operators; thin, with lazy imports."""

@@ -1,0 +1,1 @@
+"""Airflow sensors; thin, with lazy imports."""

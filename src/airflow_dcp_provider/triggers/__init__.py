@@ -1,0 +1,1 @@
+"""Airflow triggers; thin, with lazy imports."""

@@ -1,0 +1,1 @@
+"""Manifests: loading, schemas, source positions, merging and templates. Nothing here imports Airflow."""
