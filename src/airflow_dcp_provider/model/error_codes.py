@@ -39,6 +39,9 @@ EXECUTION_CODES: dict[str, ErrorCode] = {
     "DCP310": ErrorCode(
         "name taken by another owner", "A resource with the attempt's name exists and belongs to another manifest."
     ),
+    "DCP312": ErrorCode(
+        "template cannot be rendered", "A template of the job uses a name that the run does not define, or fails as it is computed."
+    ),
 }
 
 #: What the driver reports and what a diagnosis finds, DCP320 to DCP369.
