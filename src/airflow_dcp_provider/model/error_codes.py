@@ -36,8 +36,22 @@ USAGE_CODES: dict[str, ErrorCode] = {
 #: Executions, DCP300 to DCP319: identity, cancel, time-out.
 EXECUTION_CODES: dict[str, ErrorCode] = {
     "DCP300": ErrorCode("execution failed", "The Spark execution did not succeed; the message and the driver's log say why."),
+    "DCP301": ErrorCode("cancelled", "The attempt was cancelled by a user or by the task's own kill; the message says by whom."),
+    "DCP302": ErrorCode("timed out", "The execution's time-out had passed, queueing and retries included; the attempt was ended."),
+    "DCP303": ErrorCode("superseded", "A newer round of the wait task has taken the execution over; the older one gives up."),
+    "DCP304": ErrorCode(
+        "execution not found", "The backend holds nothing for the execution. What has vanished is never a success."
+    ),
+    "DCP305": ErrorCode("driver not offered", "The manifest's mainClass needs a JVM driver, which this backend cannot run."),
+    "DCP306": ErrorCode("engine not offered", "The manifest's engine type is known, but no backend of this version runs it."),
+    "DCP307": ErrorCode("streaming not offered", "Streaming jobs pass the schema, but this version runs batch jobs only."),
+    "DCP308": ErrorCode("job not rendered", "A job reached the Spark Runner while it still held templates."),
+    "DCP309": ErrorCode("old attempt still ending", "A cancelled attempt had not ended yet when its successor was asked for."),
     "DCP310": ErrorCode(
         "name taken by another owner", "A resource with the attempt's name exists and belongs to another manifest."
+    ),
+    "DCP311": ErrorCode(
+        "reserved Spark setting", "The manifest's sparkConf sets what belongs to the environment (catalogs, class path, master)."
     ),
     "DCP312": ErrorCode(
         "template cannot be rendered", "A template of the job uses a name that the run does not define, or fails as it is computed."
@@ -45,23 +59,65 @@ EXECUTION_CODES: dict[str, ErrorCode] = {
 }
 
 #: What the driver reports and what a diagnosis finds, DCP320 to DCP369.
-FAILURE_CODES: dict[str, ErrorCode] = {}
+FAILURE_CODES: dict[str, ErrorCode] = {
+    "DCP350": ErrorCode("driver crashed", "The Spark driver ended without reporting a result; the log's last lines say why."),
+    "DCP351": ErrorCode(
+        "out of memory", "The Spark driver ran out of memory or was killed for it; a retry gets more within limits."
+    ),
+    "DCP352": ErrorCode("supervisor ended", "The process that watched the Spark driver ended before the driver did."),
+    "DCP353": ErrorCode("killed by a signal", "Something outside ended the Spark driver by a signal."),
+    "DCP354": ErrorCode("driver did not start", "The Spark driver could not be started on this machine; the message says why."),
+    "DCP355": ErrorCode("manifest's fault", "The driver found the SQL, the schema or the merge keys wrong; the log says more."),
+    "DCP356": ErrorCode("table or path missing", "A table or path does not exist, or may not be read or written."),
+    "DCP357": ErrorCode("commit or storage failed", "Commits kept conflicting, or the catalog or its storage did not answer."),
+    "DCP358": ErrorCode("no result reported", "The driver ended well but did not report what it wrote, so nothing proves it."),
+}
 
 #: Proof of tables, DCP370 to DCP399.
-PROOF_CODES: dict[str, ErrorCode] = {}
+PROOF_CODES: dict[str, ErrorCode] = {
+    "DCP370": ErrorCode(
+        "not proved",
+        "No snapshot of the table carries the execution's id and the driver did not say that nothing had to be written.",
+    ),
+    "DCP371": ErrorCode("nothing to prove", "The execution did not succeed or names no job, so there is nothing to publish."),
+}
 
 #: Environments and connections, DCP400 to DCP419.
 ENVIRONMENT_CODES: dict[str, ErrorCode] = {
     "DCP400": ErrorCode("environment fault", "The platform, not the manifest, is to blame; the message says which part."),
     "DCP410": ErrorCode("unknown environment", "The name is none of local, test, staging, prod, production, playground_<user>."),
     "DCP411": ErrorCode("unknown catalog alias", "The environment's connection has no catalog of this alias."),
+    "DCP412": ErrorCode("malformed connection field", "A field of a connection of type `dcp` does not hold what it should."),
+    "DCP413": ErrorCode("unknown connection field", "A connection of type `dcp` has a field that this version does not know."),
+    "DCP414": ErrorCode("backend not available", "The environment's backend is known, but this version cannot run jobs on it."),
+    "DCP415": ErrorCode("environment not offered", "The run asked for an environment that its DAG or deployment does not offer."),
+    "DCP416": ErrorCode("connection missing", "The environment's Airflow connection is not defined or cannot be read."),
+    "DCP417": ErrorCode("wrong configuration", "An option of the configuration section `[dcp]` does not hold what it should."),
+    "DCP418": ErrorCode(
+        "team not served", "The environment's connection lists the teams that it serves; the job's is not one of them."
+    ),
 }
 
 #: Catalogs and tables, DCP420 to DCP439.
-TABLE_CODES: dict[str, ErrorCode] = {}
+TABLE_CODES: dict[str, ErrorCode] = {
+    "DCP420": ErrorCode("catalog failed", "The catalog or its storage did not answer, refused, or a package for it is missing."),
+    "DCP421": ErrorCode("table cannot be declared so", "A column's type is no Iceberg type, or a partition column is no column."),
+    "DCP422": ErrorCode("table missing", "A table that must be there is not in the catalog of the run's environment."),
+    "DCP423": ErrorCode("partitions differ", "The table that is there has other partition columns than the job writes."),
+    "DCP424": ErrorCode("change would lose data", "The declared columns differ from the table's in a way that would lose data."),
+}
 
 #: The local backend and the store, DCP440 to DCP459.
-LOCAL_CODES: dict[str, ErrorCode] = {}
+LOCAL_CODES: dict[str, ErrorCode] = {
+    "DCP440": ErrorCode("Java missing", "No Java was found; Spark needs Java 17 (11 works too)."),
+    "DCP441": ErrorCode("Java does not fit", "The Java that was found cannot run this Spark; use Java 17."),
+    "DCP442": ErrorCode("Iceberg jar missing", "The Iceberg runtime jar is not there and could not be fetched."),
+    "DCP443": ErrorCode("Spark missing", "The Python package pyspark is not installed; the extra `local` brings it."),
+    "DCP444": ErrorCode("supervisor did not start", "The process that watches the Spark driver could not be started."),
+    "DCP445": ErrorCode("record unreadable", "A file of the local backend's record does not hold what it should."),
+    "DCP446": ErrorCode("store failed", "The store of executions did not answer or could not be migrated. Jobs are not affected."),
+    "DCP447": ErrorCode("wrong local setting", "A setting of the local backend does not hold what it should."),
+}
 
 
 def all_codes() -> dict[str, ErrorCode]:
