@@ -35,7 +35,7 @@ ALLOWED_NAMES: frozenset[str] = frozenset(
     }
 )
 
-#: Names below ``macros``: Airflow's date helpers. Its modules (json, dateutil, ...) lead to files, its random ones to another job each time.
+#: Names below ``macros``: Airflow's date helpers. Its modules (json, dateutil) lead to files, its random ones to another job.
 ALLOWED_MACROS: frozenset[str] = frozenset({"ds_add", "ds_format", "datetime", "timedelta"})
 
 #: Filters that Airflow adds to Jinja's own.

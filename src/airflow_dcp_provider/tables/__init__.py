@@ -1,1 +1,5 @@
-"""Iceberg tables through pyiceberg alone: ensure, evolve, verify. Hook, command line and primitives are thin faces of it."""
+"""Iceberg tables through pyiceberg: make sure of them, change them safely, list them, and prove what a run wrote.
+
+No Airflow here; the hook and the command line are thin faces of these functions. pyiceberg is imported inside functions, because
+modules that name these functions are imported when DAG files are parsed.
+"""

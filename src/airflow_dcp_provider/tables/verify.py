@@ -1,0 +1,59 @@
+"""Proof that a run wrote a table: the snapshot that carries its execution id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from airflow_dcp_provider.model import proof as keys
+from airflow_dcp_provider.model.proof import Proof
+from airflow_dcp_provider.tables.snapshots import SnapshotInfo, snapshots
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+def verify(catalog: Catalog, identifier: tuple[str, str], execution_id: str, *, alias: str = "", sink: str = "") -> Proof | None:
+    """Return the proof that the execution wrote the table, or None when no snapshot carries its id.
+
+    Every snapshot is looked at, not only the newest: another writer or a compaction may have come after the run. Where several
+    carry the id (a retried attempt wrote again) the newest counts.
+
+    :param identifier: database and table.
+    :param alias: the catalog's alias in the manifest; the catalog's own name by default.
+    :param sink: the sink's name in the job; the table's name by default.
+    :raises DcpEnvironmentError: when the table or the catalog cannot be read.
+    """
+    for snapshot in snapshots(catalog, identifier):
+        if snapshot.summary.get(keys.EXECUTION_ID) == execution_id:
+            return _proof(snapshot, identifier, alias or catalog.name, sink or identifier[1])
+    return None
+
+
+def _proof(snapshot: SnapshotInfo, identifier: tuple[str, str], alias: str, sink: str) -> Proof:
+    database, table = identifier
+    summary = snapshot.summary
+    total = summary.get("total-records")
+    return Proof(
+        result="written",
+        sink=sink,
+        table=f"{alias}.{database}.{table}",
+        asset_uri=f"iceberg://{alias}/{database}/{table}",
+        execution_id=summary[keys.EXECUTION_ID],
+        attempt=_number(summary, keys.ATTEMPT),
+        snapshot_id=snapshot.snapshot_id,
+        previous_snapshot_id=snapshot.previous_snapshot_id,
+        operation=snapshot.operation,
+        partition=summary.get(keys.PARTITION, ""),
+        rows=_number(summary, keys.ROWS),
+        added_rows=_number(summary, "added-records"),
+        deleted_rows=_number(summary, "deleted-records"),
+        total_rows=None if total is None else int(total),
+        committed_at=snapshot.committed_at,
+    )
+
+
+def _number(summary: Mapping[str, str], key: str) -> int:
+    """Return a count of the summary; Iceberg leaves out those that are zero."""
+    text = summary.get(key, "")
+    return int(text) if text.isdigit() else 0

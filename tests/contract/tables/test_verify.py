@@ -1,0 +1,100 @@
+"""The proof of a run against real snapshots."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from pyiceberg.catalog import Catalog
+from pyiceberg.table import Table
+
+from airflow_dcp_provider.model import proof as keys
+from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.model.job import Column
+from airflow_dcp_provider.model.proof import Proof
+from airflow_dcp_provider.tables.ensure import ensure_table
+from airflow_dcp_provider.tables.model import TableSpec
+from airflow_dcp_provider.tables.partitions import PartitionRows, partitions
+from airflow_dcp_provider.tables.snapshots import snapshots
+from airflow_dcp_provider.tables.verify import verify
+
+NAME = ("flights", "daily")
+
+
+@pytest.fixture
+def table(catalog: Catalog) -> Table:
+    columns = (Column("n", "long"), Column("ds", "string"))
+    ensure_table(catalog, TableSpec("pedregal", *NAME, columns=columns, partition_by=("ds",)))
+    return catalog.load_table(NAME)
+
+
+def write(table: Table, ds: str, values: list[int], execution_id: str, attempt: int = 1) -> int:
+    """Overwrite one day as a run does, with the run's marks in the summary."""
+    marks = {
+        keys.EXECUTION_ID: execution_id,
+        keys.ATTEMPT: str(attempt),
+        keys.FINGERPRINT: "f",
+        keys.PARTITION: f"ds={ds}",
+        keys.ROWS: str(len(values)),
+    }
+    table.append(pa.table({"n": values, "ds": [ds] * len(values)}), snapshot_properties=marks)
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
+    return snapshot.snapshot_id
+
+
+def test_finds_the_runs_snapshot_below_newer_ones(catalog: Catalog, table: Table) -> None:
+    first = write(table, "2013-01-05", [1, 2, 3], "run-a")
+    second = write(table, "2013-01-06", [4], "run-b", attempt=2)
+    write(table, "2013-01-07", [5], "run-c")
+    found = verify(catalog, NAME, "run-b", alias="pedregal", sink="daily_flights")
+    assert found is not None
+    assert found.committed_at is not None
+    assert found == Proof(
+        result="written",
+        sink="daily_flights",
+        table="pedregal.flights.daily",
+        asset_uri="iceberg://pedregal/flights/daily",
+        execution_id="run-b",
+        attempt=2,
+        snapshot_id=second,
+        previous_snapshot_id=first,
+        operation="append",
+        partition="ds=2013-01-06",
+        rows=1,
+        added_rows=1,
+        deleted_rows=0,
+        total_rows=4,
+        committed_at=found.committed_at,
+    )
+    assert Proof.from_dict(found.to_dict()) == found
+
+
+def test_the_newest_of_two_attempts_counts(catalog: Catalog, table: Table) -> None:
+    write(table, "2013-01-05", [1], "run-a", attempt=1)
+    second = write(table, "2013-01-05", [1], "run-a", attempt=2)
+    found = verify(catalog, NAME, "run-a")
+    assert found is not None
+    assert (found.snapshot_id, found.attempt) == (second, 2)
+
+
+def test_another_runs_snapshot_proves_nothing(catalog: Catalog, table: Table) -> None:
+    assert verify(catalog, NAME, "run-a") is None
+    write(table, "2013-01-05", [1], "run-a")
+    assert verify(catalog, NAME, "run-b") is None
+
+
+def test_a_missing_table_is_our_error(catalog: Catalog) -> None:
+    with pytest.raises(DcpEnvironmentError, match="cannot read the snapshots of flights.nothing"):
+        verify(catalog, ("flights", "nothing"), "run-a")
+
+
+def test_lists_snapshots_and_partitions(catalog: Catalog, table: Table) -> None:
+    assert snapshots(catalog, NAME) == []
+    assert partitions(catalog, NAME) == []
+    first = write(table, "2013-01-06", [1, 2], "run-a")
+    second = write(table, "2013-01-05", [3], "run-b")
+    assert [one.snapshot_id for one in snapshots(catalog, NAME)] == [second, first]
+    assert [one.summary[keys.EXECUTION_ID] for one in snapshots(catalog, "flights.daily")] == ["run-b", "run-a"]
+    assert partitions(catalog, NAME) == [PartitionRows("ds=2013-01-05", 1, 1), PartitionRows("ds=2013-01-06", 2, 1)]
+    table.delete("ds = '2013-01-05'")
+    assert partitions(catalog, NAME) == [PartitionRows("ds=2013-01-06", 2, 1)]
