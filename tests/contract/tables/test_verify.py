@@ -84,7 +84,7 @@ def test_another_runs_snapshot_proves_nothing(catalog: Catalog, table: Table) ->
 
 
 def test_a_missing_table_is_our_error(catalog: Catalog) -> None:
-    with pytest.raises(DcpEnvironmentError, match="cannot read the snapshots of flights.nothing"):
+    with pytest.raises(DcpEnvironmentError, match=r"cannot read the snapshots of flights\.nothing"):
         verify(catalog, ("flights", "nothing"), "run-a")
 
 
