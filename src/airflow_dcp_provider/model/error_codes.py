@@ -105,6 +105,10 @@ TABLE_CODES: dict[str, ErrorCode] = {
     "DCP422": ErrorCode("table missing", "A table that must be there is not in the catalog of the run's environment."),
     "DCP423": ErrorCode("partitions differ", "The table that is there has other partition columns than the job writes."),
     "DCP424": ErrorCode("change would lose data", "The declared columns differ from the table's in a way that would lose data."),
+    "DCP425": ErrorCode("embedded catalog unusable", "The folder or the SQLite file of the embedded catalog cannot be used."),
+    "DCP426": ErrorCode("embedded catalog not installed", "The extra `local` is missing, which brings pyiceberg with SQLite."),
+    "DCP427": ErrorCode("port taken", "The embedded catalog's server cannot listen on the port that it was given."),
+    "DCP428": ErrorCode("embedded catalog not started", "The embedded catalog's address was asked for before its server was started."),
 }
 
 #: The local backend and the store, DCP440 to DCP459.

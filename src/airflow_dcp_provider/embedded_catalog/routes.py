@@ -1,0 +1,312 @@
+"""The endpoints of the Iceberg REST specification that Spark and pyiceberg need, over pyiceberg's ``SqlCatalog``.
+
+Each endpoint is a small function ``(service, request) -> answer``; :data:`ROUTES` says which path it serves. Nothing here knows
+sockets. The catalog holds tables only, no views, and namespaces of one level.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyiceberg.catalog.rest import CreateTableRequest, RegisterTableRequest
+from pyiceberg.catalog.sql import IcebergNamespaceProperties, SqlCatalog
+from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchNamespaceError
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
+from pyiceberg.table import CommitTableRequest, StagedTable, Table
+from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
+from pyiceberg.table.update import SetLocationUpdate, SetPropertiesUpdate
+from sqlalchemy.exc import IntegrityError
+
+from airflow_dcp_provider.embedded_catalog.names import is_inside, is_plain_name, location_of
+from airflow_dcp_provider.embedded_catalog.problems import RestError, bad_request
+
+#: Between the levels of a namespace in a path, after decoding.
+_LEVEL = "\x1f"
+
+#: Table properties that send files elsewhere than below the table's own location.
+_LOCATION_PROPERTIES = ("write.data.path", "write.metadata.path", "write.object-storage.path", "write.folder-storage.path")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One decoded request: ``path`` holds the parts that the route names, ``query`` and ``body`` are as sent."""
+
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back: ``text`` is JSON, or empty for an answer without a body."""
+
+    status: int = 200
+    body: Mapping[str, Any] | None = None
+    text: str = ""
+
+
+class CatalogService:
+    """What the endpoints work on: the catalog, its warehouse folder, and one lock for changes.
+
+    Changes are safe without the lock, because the catalog updates a row only if it still is what was read; the lock only spares
+    the clients of one server needless conflicts.
+    """
+
+    def __init__(self, catalog: SqlCatalog, warehouse: Path) -> None:
+        self.catalog = catalog
+        self.warehouse = warehouse
+        self.changing = threading.Lock()
+
+    def checked_location(self, location: str | None) -> str | None:
+        """Return ``location`` without its last slash, or None.
+
+        :raises RestError: when it is not inside the warehouse.
+        """
+        if not location:
+            return None
+        if not is_inside(location, self.warehouse):
+            raise bad_request(f"location `{location}` is not inside the warehouse {location_of(self.warehouse)}")
+        return location.rstrip("/")
+
+    def check_properties(self, properties: Mapping[str, Any]) -> None:
+        """Raise a problem when a table property leads out of the warehouse."""
+        for key in _LOCATION_PROPERTIES:
+            self.checked_location(properties.get(key))
+
+
+Endpoint = Callable[[CatalogService, Request], Answer]
+
+
+def _namespace(text: str) -> tuple[str]:
+    if not is_plain_name(text):
+        kind = "namespaces of several levels are not offered" if _LEVEL in text or "." in text else "letters, digits, _ and - only"
+        raise bad_request(f"`{text.replace(_LEVEL, '.')}` cannot name a namespace: {kind}")
+    return (text,)
+
+
+def _identifier(namespace: str, table: str) -> tuple[str, str]:
+    if not is_plain_name(table):
+        raise bad_request(f"`{table}` cannot name a table: letters, digits, _ and - only")
+    return (*_namespace(namespace), table)
+
+
+def _from_body(body: Mapping[str, Any], key: str) -> tuple[str, str]:
+    part = body[key]
+    return _identifier(_LEVEL.join(part["namespace"]), part["name"])
+
+
+def _table_answer(table: Table) -> Answer:
+    metadata = table.metadata.model_dump_json()
+    if isinstance(table, StagedTable):
+        return Answer(text=f'{{"metadata": {metadata}, "config": {{}}}}')
+    # Locations hold no quote or backslash: names are plain and the warehouse is checked when the server starts.
+    return Answer(text=f'{{"metadata-location": "{table.metadata_location}", "metadata": {metadata}, "config": {{}}}}')
+
+
+def list_namespaces(service: CatalogService, request: Request) -> Answer:
+    """List the namespaces; one level only, so a namespace has no children."""
+    if parent := request.query.get("parent"):
+        _require_namespace(service, _namespace(parent))
+        return Answer(body={"namespaces": []})
+    return Answer(body={"namespaces": sorted(service.catalog.list_namespaces())})
+
+
+def create_namespace(service: CatalogService, request: Request) -> Answer:
+    """Create a namespace with its properties."""
+    namespace = _namespace(_LEVEL.join(request.body["namespace"]))
+    properties = {str(key): str(value) for key, value in (request.body.get("properties") or {}).items()}
+    service.checked_location(properties.get("location"))
+    # The catalog keeps a namespace as its properties, so there must always be one.
+    stored = {**IcebergNamespaceProperties.NAMESPACE_MINIMAL_PROPERTIES, **properties}
+    with service.changing:
+        try:
+            service.catalog.create_namespace(namespace, stored)
+        except IntegrityError as error:
+            raise NamespaceAlreadyExistsError(f"Namespace {namespace[0]} already exists") from error
+    return Answer(body={"namespace": list(namespace), "properties": properties})
+
+
+def load_namespace(service: CatalogService, request: Request) -> Answer:
+    """Return a namespace's properties."""
+    namespace = _namespace(request.path["namespace"])
+    return Answer(body={"namespace": list(namespace), "properties": service.catalog.load_namespace_properties(namespace)})
+
+
+def namespace_exists(service: CatalogService, request: Request) -> Answer:
+    """Say whether a namespace exists."""
+    _require_namespace(service, _namespace(request.path["namespace"]))
+    return Answer(204)
+
+
+def drop_namespace(service: CatalogService, request: Request) -> Answer:
+    """Drop an empty namespace."""
+    with service.changing:
+        service.catalog.drop_namespace(_namespace(request.path["namespace"]))
+    return Answer(204)
+
+
+def update_namespace(service: CatalogService, request: Request) -> Answer:
+    """Set and remove properties of a namespace."""
+    namespace = _namespace(request.path["namespace"])
+    updates = {str(key): str(value) for key, value in (request.body.get("updates") or {}).items()}
+    removals = set(request.body.get("removals") or ())
+    if removals & set(updates):
+        raise RestError(422, "UnprocessableEntityException", "a property is both set and removed")
+    service.checked_location(updates.get("location"))
+    with service.changing:
+        keep = set(IcebergNamespaceProperties.NAMESPACE_MINIMAL_PROPERTIES)
+        summary = service.catalog.update_namespace_properties(namespace, removals - keep, updates)
+    return Answer(body={"updated": summary.updated, "removed": summary.removed, "missing": summary.missing})
+
+
+def list_tables(service: CatalogService, request: Request) -> Answer:
+    """List the tables of a namespace."""
+    tables = service.catalog.list_tables(_namespace(request.path["namespace"]))
+    return Answer(body={"identifiers": [{"namespace": list(table[:-1]), "name": table[-1]} for table in sorted(tables)]})
+
+
+def list_views(service: CatalogService, request: Request) -> Answer:
+    """List the views of a namespace: there are none."""
+    _require_namespace(service, _namespace(request.path["namespace"]))
+    return Answer(body={"identifiers": []})
+
+
+def create_table(service: CatalogService, request: Request) -> Answer:
+    """Create a table, or only stage it (``stage-create``) for a later commit."""
+    optional = {"location": None, "partition-spec": None, "write-order": None}
+    wanted = CreateTableRequest.model_validate({**optional, **request.body})
+    identifier = _identifier(request.path["namespace"], wanted.name)
+    service.check_properties(wanted.properties)
+    values: dict[str, Any] = {
+        "schema": wanted.table_schema,
+        "location": service.checked_location(wanted.location),
+        "partition_spec": wanted.partition_spec or UNPARTITIONED_PARTITION_SPEC,
+        "sort_order": wanted.write_order or UNSORTED_SORT_ORDER,
+        "properties": wanted.properties,
+    }
+    _require_namespace(service, identifier[:1])
+    if wanted.stage_create:
+        if service.catalog.table_exists(identifier):
+            raise RestError(409, "AlreadyExistsException", f"Table {'.'.join(identifier)} already exists")
+        return _table_answer(service.catalog._create_staged_table(identifier, **values))
+    with service.changing:
+        return _table_answer(service.catalog.create_table(identifier, **values))
+
+
+def load_table(service: CatalogService, request: Request) -> Answer:
+    """Return a table's metadata."""
+    return _table_answer(service.catalog.load_table(_identifier(request.path["namespace"], request.path["table"])))
+
+
+def table_exists(service: CatalogService, request: Request) -> Answer:
+    """Say whether a table exists."""
+    service.catalog.load_table(_identifier(request.path["namespace"], request.path["table"]))
+    return Answer(204)
+
+
+def commit_table(service: CatalogService, request: Request) -> Answer:
+    """Change a table if its state still meets the requirements; a staged table is created by its first commit."""
+    identifier = _identifier(request.path["namespace"], request.path["table"])
+    named = {"namespace": list(identifier[:1]), "name": identifier[1]}
+    wanted = CommitTableRequest.model_validate({**request.body, "identifier": named})
+    for update in wanted.updates:
+        if isinstance(update, SetLocationUpdate):
+            service.checked_location(update.location)
+        elif isinstance(update, SetPropertiesUpdate):
+            service.check_properties(update.updates)
+    creates = any(requirement.type == "assert-create" for requirement in wanted.requirements)
+    with service.changing:
+        table = _unborn(service, identifier) if creates else service.catalog.load_table(identifier)
+        done = service.catalog.commit_table(table, wanted.requirements, wanted.updates)
+    return Answer(text=done.model_dump_json())
+
+
+def drop_table(service: CatalogService, request: Request) -> Answer:
+    """Drop a table, with its files when ``purgeRequested`` is true."""
+    identifier = _identifier(request.path["namespace"], request.path["table"])
+    with service.changing:
+        if request.query.get("purgeRequested", "").lower() == "true":
+            service.catalog.purge_table(identifier)
+        else:
+            service.catalog.drop_table(identifier)
+    return Answer(204)
+
+
+def rename_table(service: CatalogService, request: Request) -> Answer:
+    """Rename a table; its files stay where they are."""
+    source, target = _from_body(request.body, "source"), _from_body(request.body, "destination")
+    with service.changing:
+        service.catalog.rename_table(source, target)
+    return Answer(204)
+
+
+def register_table(service: CatalogService, request: Request) -> Answer:
+    """Make a table known by its metadata file."""
+    wanted = RegisterTableRequest.model_validate({"overwrite": False, **request.body})
+    service.checked_location(wanted.metadata_location)
+    identifier = _identifier(request.path["namespace"], wanted.name)
+    with service.changing:
+        return _table_answer(service.catalog.register_table(identifier, wanted.metadata_location, overwrite=wanted.overwrite))
+
+
+def report_metrics(service: CatalogService, request: Request) -> Answer:  # noqa: ARG001 -- reports are accepted and not kept
+    """Accept a scan or commit report."""
+    return Answer(204)
+
+
+def _require_namespace(service: CatalogService, namespace: tuple[str]) -> None:
+    if not service.catalog.namespace_exists(namespace):
+        raise NoSuchNamespaceError(f"Namespace does not exist: {namespace[0]}")
+
+
+def _unborn(service: CatalogService, identifier: tuple[str, str]) -> Table:
+    """Return a table that does not exist yet, as the catalog wants it for a creating commit."""
+    _require_namespace(service, identifier[:1])
+    empty = service.catalog._empty_table_metadata()
+    return Table(identifier, empty, "", service.catalog._load_file_io(), service.catalog)
+
+
+_NS = "/v1/namespaces/{namespace}"
+
+#: Method, path, endpoint. The first three columns of the specification, in its order.
+ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
+    ("GET", "/v1/namespaces", list_namespaces),
+    ("POST", "/v1/namespaces", create_namespace),
+    ("GET", _NS, load_namespace),
+    ("HEAD", _NS, namespace_exists),
+    ("DELETE", _NS, drop_namespace),
+    ("POST", f"{_NS}/properties", update_namespace),
+    ("GET", f"{_NS}/tables", list_tables),
+    ("POST", f"{_NS}/tables", create_table),
+    ("POST", f"{_NS}/register", register_table),
+    ("GET", f"{_NS}/tables/{{table}}", load_table),
+    ("HEAD", f"{_NS}/tables/{{table}}", table_exists),
+    ("POST", f"{_NS}/tables/{{table}}", commit_table),
+    ("DELETE", f"{_NS}/tables/{{table}}", drop_table),
+    ("POST", f"{_NS}/tables/{{table}}/metrics", report_metrics),
+    ("GET", f"{_NS}/views", list_views),
+    ("POST", "/v1/tables/rename", rename_table),
+)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+
+
+_COMPILED = tuple((method, _pattern(path), endpoint) for method, path, endpoint in ROUTES)
+
+
+def find_route(method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
+    """Return the endpoint for a request and the (still percent-encoded) parts of its path.
+
+    :raises RestError: when no route has this method and path.
+    """
+    for known, pattern, endpoint in _COMPILED:
+        if known == method and (match := pattern.fullmatch(path)):
+            return endpoint, match.groupdict()
+    raise RestError(404, "UnsupportedOperationException", f"{method} {path} is not offered by the embedded catalog")
