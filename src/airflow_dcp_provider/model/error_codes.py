@@ -31,6 +31,26 @@ USAGE_CODES: dict[str, ErrorCode] = {
     "DCP201": ErrorCode(
         "not offered", "This plugin, primitive or backend does not offer what was asked. Nothing was done instead."
     ),
+    "DCP202": ErrorCode(
+        "wrong command line", "An argument or option of `pretzel` is missing, unknown or has a value that it cannot have."
+    ),
+    "DCP203": ErrorCode("no such command", "The first word is neither a command of `pretzel` nor the name of an installed plugin."),
+    "DCP204": ErrorCode(
+        "another kind", "The kind that stands before the command is not the manifest's; leave it out or correct it."
+    ),
+    "DCP205": ErrorCode("no such file", "A path does not exist, or its name does not say in which format the file is."),
+    "DCP206": ErrorCode(
+        "file cannot be read", "The file's content is not what its name's ending says, or it cannot become a table."
+    ),
+    "DCP207": ErrorCode(
+        "file does not fit the table", "Its columns, types or partitions differ; `--replace` makes the table anew."
+    ),
+    "DCP208": ErrorCode("no such column", "The table is to be partitioned by a column that the file does not have."),
+    "DCP209": ErrorCode(
+        "not a table's name", "A table of the embedded catalog is named DATABASE.TABLE in letters, digits and `_`."
+    ),
+    "DCP210": ErrorCode("condition cannot be used", "What `--where` says cannot be read, or does not fit the table's columns."),
+    "DCP211": ErrorCode("no such table", "The embedded catalog has no table of this name; the hint lists those that it has."),
 }
 
 #: Executions, DCP300 to DCP319: identity, cancel, time-out.
@@ -108,7 +128,9 @@ TABLE_CODES: dict[str, ErrorCode] = {
     "DCP425": ErrorCode("embedded catalog unusable", "The folder or the SQLite file of the embedded catalog cannot be used."),
     "DCP426": ErrorCode("embedded catalog not installed", "The extra `local` is missing, which brings pyiceberg with SQLite."),
     "DCP427": ErrorCode("port taken", "The embedded catalog's server cannot listen on the port that it was given."),
-    "DCP428": ErrorCode("embedded catalog not started", "The embedded catalog's address was asked for before its server was started."),
+    "DCP428": ErrorCode(
+        "embedded catalog not started", "The embedded catalog's address was asked for before its server was started."
+    ),
 }
 
 #: The local backend and the store, DCP440 to DCP459.
