@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from decimal import Decimal
 from pathlib import Path
@@ -40,7 +41,7 @@ def events(days: tuple[dt.date, ...] = EVENT_DAYS, users: int = 1500) -> pd.Data
                     {
                         "user_id": None if (user + step) % 97 == 0 else user,
                         "event_type": ("view", "view", "click", "purchase")[(user + step + number) % 4],
-                        "event_timestamp": dt.datetime.combine(day, dt.time()) + dt.timedelta(seconds=second),  # noqa: DTZ
+                        "event_timestamp": dt.datetime.combine(day, dt.time()) + dt.timedelta(seconds=second),  # noqa: DTZ001 -- the table's column has no zone
                         "ds": day.isoformat(),
                     }
                 )
@@ -88,10 +89,8 @@ def load(home: Path) -> dict[str, int]:
     counts = {}
     for name, (make, partition) in wanted.items():
         namespace = name.split(".", maxsplit=1)[0]
-        try:
+        with contextlib.suppress(NamespaceAlreadyExistsError):
             catalog.create_namespace(namespace)
-        except NamespaceAlreadyExistsError:
-            pass
         if not catalog.table_exists(name):
             rows = arrow(make())
             with catalog.create_table_transaction(name, rows.schema) as transaction:

@@ -20,7 +20,10 @@ HOME = ROOT / ".dcp" / "demo"
 LOADER = "from dag_factory import load_dags  # airflow\nglobals().update(load_dags())\n"
 
 #: DAG id, first and last day of its three data intervals, and how the runs are asked for.
-BACKFILLS = (("user-features-daily", "2024-01-01T06:00:00Z", "2024-01-03T06:00:00Z"), ("daily-delays", "2013-01-04T00:00:00Z", "2013-01-06T00:00:00Z"))
+BACKFILLS = (
+    ("user-features-daily", "2024-01-01T06:00:00Z", "2024-01-03T06:00:00Z"),
+    ("daily-delays", "2013-01-04T00:00:00Z", "2013-01-06T00:00:00Z"),
+)
 TRIGGERS = (("daily_orders_dag", tuple(f"2024-01-01T0{hour}:00:00Z" for hour in range(3))),)
 FROM_ASSET = "delay-report"
 TABLES = (
@@ -102,7 +105,10 @@ def watch(airflow: StandaloneAirflow, progress: Progress, seconds: float = 600) 
         finished = [run for run in runs if run["state"] in {"success", "failed"}]
         counts = {dag_id: sum(run["dag_id"] == dag_id for run in finished) for dag_id in expected}
         from_asset = [run for run in runs if run["dag_id"] == FROM_ASSET]
-        events_used = sum(len(airflow.request("GET", f"dags/{FROM_ASSET}/dagRuns/{run['dag_run_id']}/upstreamAssetEvents")["asset_events"]) for run in from_asset)
+        events_used = sum(
+            len(airflow.request("GET", f"dags/{FROM_ASSET}/dagRuns/{run['dag_run_id']}/upstreamAssetEvents")["asset_events"])
+            for run in from_asset
+        )
         complete = counts == expected and len(finished) == len(runs) and events_used >= expected["daily-delays"]
         return runs if complete or any(run["state"] == "failed" for run in finished) else None
 

@@ -1,4 +1,4 @@
-"""A real Airflow on this machine: `airflow standalone` with SQLite, a home of its own and free ports, driven through its REST API."""
+"""A real Airflow on this machine: `airflow standalone` with SQLite, its own home and free ports, driven through its REST API."""
 
 from __future__ import annotations
 
@@ -230,9 +230,7 @@ class StandaloneAirflow:
     def request(self, method: str, path: str, **kwargs: Any) -> Any:
         """Call ``/api/v2/<path>`` and return the JSON answer; HTTP errors raise with the server's text."""
         if not self._token:
-            answer = self._http.post(
-                f"{self.url}/auth/token", json={"username": self.user, "password": self.password}, timeout=30
-            )
+            answer = self._http.post(f"{self.url}/auth/token", json={"username": self.user, "password": self.password}, timeout=30)
             answer.raise_for_status()
             self._token = answer.json()["access_token"]
         response = self._http.request(
@@ -276,7 +274,9 @@ class StandaloneAirflow:
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the runs of a DAG, oldest first."""
-        runs: list[dict[str, Any]] = self.request("GET", f"dags/{dag_id}/dagRuns", params={"limit": 100, "order_by": "id"})["dag_runs"]
+        runs: list[dict[str, Any]] = self.request("GET", f"dags/{dag_id}/dagRuns", params={"limit": 100, "order_by": "id"})[
+            "dag_runs"
+        ]
         return runs
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:

@@ -91,7 +91,9 @@ def prove(name: str, wheel: Path) -> str:
     version = _run([python, "-c", "import airflow; print(airflow.__version__)"], environment).strip().splitlines()[-1]
     _run([airflow, "db", "migrate"], environment)
     providers = json.loads(_json_of(_run([airflow, "providers", "list", "--output", "json"], environment)))
-    _check(any(row["package_name"] == "airflow-dcp-provider" for row in providers), "the provider is not in `airflow providers list`")
+    _check(
+        any(row["package_name"] == "airflow-dcp-provider" for row in providers), "the provider is not in `airflow providers list`"
+    )
     fields = json.loads(_run([python, "-c", FORM], environment).strip().splitlines()[-1])
     _check({"backend", "clusters", "catalogs", "limits"} <= set(fields), f"the connection form has the fields {fields}")
     lint = _run([python.parent / "pretzel", "lint", dags, "--format", "json"], environment)
@@ -100,12 +102,16 @@ def prove(name: str, wheel: Path) -> str:
     _check(_json_of(errors) == "[]" or "No data found" in errors, f"import errors: {errors}")
     _run([airflow, "dags", "test", DAG_ID, DAY], environment, seconds=300)
     rows, execution_id, partition = _run([python, "-c", ROWS, home, TABLE], environment).split()[-3:]
-    _check(int(rows) > 0 and len(execution_id) == 36 and partition == f"ds={DAY}", f"{TABLE}: {rows} rows, {execution_id}, {partition}")
+    _check(
+        int(rows) > 0 and len(execution_id) == 36 and partition == f"ds={DAY}", f"{TABLE}: {rows} rows, {execution_id}, {partition}"
+    )
     return version
 
 
 def _run(command: list[str | Path], environment: dict[str, str] | None = None, seconds: float = 600) -> str:
-    done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True, check=True, timeout=seconds)
+    done = subprocess.run(
+        [str(part) for part in command], env=environment, capture_output=True, text=True, check=True, timeout=seconds
+    )
     return done.stdout
 
 

@@ -1,0 +1,177 @@
+"""One real Airflow for all end-to-end tests, a DAGs folder that tests write manifests into, and a count of Spark starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from dev.demo import LOADER
+from dev.standalone import StandaloneAirflow, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".dcp" / "cache"
+
+#: A `java` that writes one line per start of Spark and then is the real one.
+COUNTING_JAVA = """#!/bin/sh
+case "$*" in *org.apache.spark.deploy.SparkSubmit*)
+  case "$*" in *org.apache.spark.launcher.Main*) ;; *) echo "$$ $PWD" >> "{starts}" ;; esac ;;
+esac
+exec "{java}" "$@"
+"""
+
+MANIFEST = """\
+apiVersion: dcp.example.com/v1
+kind: SparkJob
+metadata:
+  name: {name}
+  namespace: e2e
+  team: tests
+  owner: tests@example.com
+spec:
+  engine: {{type: spark-oss, version: "3.5"}}
+  jobType: batch
+  resources:
+    driver: {{cores: 1, memory: 1g}}
+    executor: {{cores: 1, memory: 1g, instances: 1}}
+  coreEtl:
+    jobSpec:
+      sources: []
+      transformations:
+        - name: result
+          type: sql
+          query: |
+            {query}
+      sinks:
+        - {{name: out, type: iceberg, catalog: pedregal, database: e2e, table: {table}, mode: overwrite, partitionBy: [ds]}}
+  orchestration:
+    schedule: "@daily"
+    startDate: "2024-01-01"
+    endDate: "2024-03-01"
+    {orchestration}
+"""
+
+#: Sleeps in Spark for `seconds` of the trigger form's parameters, not at all without them.
+SLEEPY = (
+    'SELECT 1 AS id, \'{{ params.get("word", "none") }}\' AS word, '
+    "java_method('java.lang.Thread', 'sleep', CAST({{ params.get(\"seconds\", 0) }} * 1000 AS BIGINT)) AS slept"
+)
+
+
+@dataclass
+class Deployment:
+    """The Airflow under test with its folders."""
+
+    airflow: StandaloneAirflow
+    dags: Path
+    home: Path
+    starts_file: Path
+
+    def write(self, name: str, query: str = SLEEPY, orchestration: str = "timeout: 600") -> str:
+        """Write a manifest and wait until its DAG is there, unpaused. Returns the DAG id."""
+        text = MANIFEST.format(name=name, query=query, table=name.replace("-", "_"), orchestration=orchestration)
+        (self.dags / f"{name}.yaml").write_text(text)
+        wait_until(lambda: name in self.airflow.dag_ids(), f"the DAG {name}", 90)
+        self.airflow.unpause(name)
+        return name
+
+    def starts(self, execution_id: str) -> int:
+        """Return how often Spark was started for any attempt of an execution."""
+        if not self.starts_file.exists():
+            return 0
+        return sum(execution_id in line for line in self.starts_file.read_text().splitlines())
+
+    def handle(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """Return the handle that `submit` left in XCom."""
+        return self.airflow.xcom(dag_id, run_id, "submit")["request"]
+
+    def attempts(self, execution_id: str) -> list[int]:
+        """Return the numbers of an execution's attempts."""
+        folder = self.home / "executions" / execution_id
+        return sorted(int(each.name) for each in folder.iterdir() if each.name.isdigit()) if folder.exists() else []
+
+    def spark_processes(self, execution_id: str) -> list[psutil.Process]:
+        """Return the live Spark processes of an execution."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            words = " ".join(process.info["cmdline"] or [])
+            if "SparkSubmit" in words and process.status() != psutil.STATUS_ZOMBIE:
+                try:
+                    here = process.cwd()
+                except psutil.Error:
+                    continue
+                if execution_id in here or execution_id in words:
+                    found.append(process)
+        return found
+
+    def wait_task(self, dag_id: str, run_id: str, task_id: str, *states: str | None, seconds: float = 120) -> str | None:
+        """Wait until a task is in one of ``states`` and return the state."""
+        wait_until(
+            lambda: self.airflow.states(dag_id, run_id).get(task_id) in states,
+            f"{dag_id}.{task_id} to be {' or '.join(map(str, states))}",
+            seconds,
+            0.3,
+        )
+        return self.airflow.states(dag_id, run_id)[task_id]
+
+    def wait_spark(self, execution_id: str, seconds: float = 90) -> None:
+        """Wait until a Spark process of the execution lives."""
+        wait_until(lambda: self.spark_processes(execution_id), f"Spark of {execution_id}", seconds, 0.3)
+
+    def wait_no_spark(self, execution_id: str, seconds: float = 60) -> None:
+        """Wait until no Spark process of the execution lives."""
+        wait_until(lambda: not self.spark_processes(execution_id), f"the end of Spark of {execution_id}", seconds, 0.3)
+
+    def run(self, dag_id: str, date: str, **conf: Any) -> str:
+        """Trigger the run of one day with parameters."""
+        return self.airflow.trigger(dag_id, f"{date}T00:00:00Z", conf={"parameters": conf} if conf else None)
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    base = tmp_path_factory.mktemp("e2e")
+    dags = base / "dags"
+    dags.mkdir()
+    (dags / "load_manifests.py").write_text(LOADER)
+    home = base / "dcp"
+    home.mkdir()
+    for cached in ("jars", "cache"):
+        shared = CACHE / cached
+        shared.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(shared, home / cached)
+    java_home = base / "java"
+    (java_home / "bin").mkdir(parents=True)
+    starts = base / "starts"
+    java = java_home / "bin" / "java"
+    real = shutil.which("java") or str(Path(os.environ["JAVA_HOME"]) / "bin" / "java")
+    java.write_text(COUNTING_JAVA.format(starts=starts, java=Path(real).resolve()))
+    java.chmod(java.stat().st_mode | stat.S_IEXEC)
+    airflow = StandaloneAirflow(
+        base / "airflow",
+        dags,
+        {
+            "DCP_HOME": str(home),
+            "JAVA_HOME": str(java_home),
+            "AIRFLOW__DCP__ENVIRONMENT": "local",
+            "AIRFLOW__DCP__ENVIRONMENTS": "local,test",
+            # A dead worker is noticed fast.
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "4",
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+            "AIRFLOW_CONN_DCP_TEST": '{"conn_type": "dcp", "extra": {"backend": "local"}}',
+        },
+        database_template=CACHE / f"airflow-{version('apache-airflow')}.db",
+    )
+    with airflow.running():
+        yield Deployment(airflow, dags, home, starts)
+    # What was fetched once serves the next session too.
+    for cached in ("jars", "cache"):
+        if (home / cached).exists():
+            shutil.copytree(home / cached, CACHE / cached, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.tmp"))

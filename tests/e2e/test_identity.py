@@ -1,0 +1,125 @@
+"""Every row of the design's identity table, through Airflow's own API, with Spark's starts counted."""
+
+from __future__ import annotations
+
+import contextlib
+
+import psutil
+import pytest
+from dev.standalone import wait_until
+
+from tests.e2e.conftest import Deployment
+
+pytestmark = [pytest.mark.airflow, pytest.mark.spark]
+
+
+@pytest.fixture(scope="module")
+def dag_id(deployment: Deployment) -> str:
+    return deployment.write("identity")
+
+
+def ended_well(deployment: Deployment, dag_id: str, run_id: str) -> dict:
+    assert deployment.airflow.wait_run(dag_id, run_id) == "success", deployment.airflow.states(dag_id, run_id)
+    return deployment.handle(dag_id, run_id)
+
+
+def test_a_run_starts_spark_once_and_proves_its_table(deployment: Deployment, dag_id: str) -> None:
+    run_id = deployment.run(dag_id, "2024-01-01", word="first")
+    handle = ended_well(deployment, dag_id, run_id)
+    assert deployment.starts(handle["ref"]["execution_id"]) == 1
+    (proof,) = deployment.airflow.xcom(dag_id, run_id, "publish")
+    assert (proof["result"], proof["rows"], proof["partition"]) == ("written", 1, "ds=2024-01-01")
+    assert proof["execution_id"] == handle["ref"]["execution_id"]
+    events = deployment.airflow.request("GET", "assets/events", params={"source_dag_id": dag_id, "source_run_id": run_id})[
+        "asset_events"
+    ]
+    assert [event["extra"]["snapshot_id"] for event in events] == [proof["snapshot_id"]]
+
+
+def test_clearing_a_succeeded_submit_is_a_new_execution(deployment: Deployment, dag_id: str) -> None:
+    run_id = deployment.run(dag_id, "2024-01-02")
+    first = ended_well(deployment, dag_id, run_id)
+    deployment.airflow.clear(dag_id, run_id, "submit", downstream=True)
+    second = ended_well(deployment, dag_id, run_id)
+    assert first["ref"]["execution_id"] != second["ref"]["execution_id"]
+    assert second["ref"]["attempt"] == 1
+    assert deployment.starts(first["ref"]["execution_id"]) == deployment.starts(second["ref"]["execution_id"]) == 1
+
+
+def test_a_run_deleted_and_made_again_is_a_new_execution(deployment: Deployment, dag_id: str) -> None:
+    run_id = deployment.run(dag_id, "2024-01-03")
+    first = ended_well(deployment, dag_id, run_id)
+    deployment.airflow.request("DELETE", f"dags/{dag_id}/dagRuns/{run_id}")
+    again = deployment.airflow.trigger(dag_id, "2024-01-03T00:00:00Z", dag_run_id=run_id)
+    second = ended_well(deployment, dag_id, again)
+    assert again == run_id
+    assert first["ref"]["execution_id"] != second["ref"]["execution_id"]
+
+
+def test_a_reprocessing_backfill_is_a_new_execution(deployment: Deployment, dag_id: str) -> None:
+    run_id = deployment.run(dag_id, "2024-01-04")
+    first = ended_well(deployment, dag_id, run_id)
+    deployment.airflow.backfill(dag_id, "2024-01-04T00:00:00Z", "2024-01-04T00:00:00Z", reprocess="completed")
+    wait_until(lambda: deployment.airflow.tasks(dag_id, run_id)["submit"]["try_number"] == 2, "the backfill to run it again")
+    second = ended_well(deployment, dag_id, run_id)
+    assert first["ref"]["execution_id"] != second["ref"]["execution_id"]
+    assert second["ref"]["attempt"] == 1
+
+
+def test_clearing_a_deferred_wait_cancels_and_starts_the_next_attempt(deployment: Deployment, dag_id: str) -> None:
+    run_id = deployment.run(dag_id, "2024-01-05", seconds=15)
+    deployment.wait_task(dag_id, run_id, "wait", "deferred")
+    execution_id = deployment.handle(dag_id, run_id)["ref"]["execution_id"]
+    deployment.wait_spark(execution_id)
+    deployment.airflow.clear(dag_id, run_id, "wait")
+    assert deployment.airflow.wait_run(dag_id, run_id) == "success"
+    assert deployment.attempts(execution_id) == [1, 2]
+    assert deployment.starts(execution_id) == 2
+    (proof,) = deployment.airflow.xcom(dag_id, run_id, "publish")
+    assert proof["attempt"] == 2
+
+
+def test_clearing_a_failed_wait_starts_the_next_attempt(deployment: Deployment) -> None:
+    dag_id = deployment.write("mended", query="SELECT nowhere AS id")
+    run_id = deployment.run(dag_id, "2024-01-06")
+    assert deployment.airflow.wait_run(dag_id, run_id) == "failed"
+    handle = deployment.handle(dag_id, run_id)
+    log = deployment.airflow.task_log(dag_id, run_id, "wait", 1)
+    assert "nowhere" in log
+    assert "UNRESOLVED_COLUMN" in log
+    # The manifest is mended, and clearing takes it as it is now.
+    deployment.write("mended", query="SELECT 2 AS id")
+    deployment.airflow.clear(dag_id, run_id, "wait", downstream=True)
+    assert deployment.airflow.wait_run(dag_id, run_id) == "success"
+    assert deployment.attempts(handle["ref"]["execution_id"]) == [1, 2]
+    assert deployment.starts(handle["ref"]["execution_id"]) == 2
+
+
+def test_a_killed_worker_of_submit_leads_to_the_same_attempt(deployment: Deployment, dag_id: str) -> None:
+    run_id = deployment.run(dag_id, "2024-01-07", seconds=5)
+    before = set(deployment.home.glob("executions/*"))
+    # The task process dies as soon as it has made the attempt.
+    made = wait_until(
+        lambda: set(deployment.home.glob("executions/*/1/request.json")) - {p / "1/request.json" for p in before},
+        "the attempt",
+        60,
+        0.01,
+    )
+    kill_task(run_id, "submit")
+    assert deployment.airflow.wait_run(dag_id, run_id, 240) == "success"
+    handle = deployment.handle(dag_id, run_id)
+    assert handle["ref"]["execution_id"] == next(iter(made)).parent.parent.name
+    assert deployment.attempts(handle["ref"]["execution_id"]) == [1]
+    assert deployment.starts(handle["ref"]["execution_id"]) == 1
+
+
+def kill_task(run_id: str, task_id: str) -> int:
+    """Kill every task process of this machine that runs ``task_id``; returns how many there were."""
+    killed = 0
+    for process in psutil.process_iter(["name", "cmdline"]):
+        words = " ".join(process.info["cmdline"] or [])
+        if task_id in words and run_id in words:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+                killed += 1
+    return killed
