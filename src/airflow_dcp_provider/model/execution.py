@@ -96,6 +96,7 @@ class AttemptRequest:
     :param begun_by: the task and try that asked for this attempt.
     :param round_start: number of the first attempt of this round of attempts; retries are counted from it.
     :param remediation: one sentence on what was changed for this attempt (more memory), or empty.
+    :param memory_raises: how often memory was raised since this round's spec was resolved.
     """
 
     ref: AttemptRef
@@ -111,6 +112,7 @@ class AttemptRequest:
     run_key: str = ""
     ds: str = ""
     remediation: str = ""
+    memory_raises: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the request as JSON-ready values."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 from airflow_dcp_provider.model.errors import ExecutionError
 from airflow_dcp_provider.model.job import CoreEtlSpec, JobSpec
+from airflow_dcp_provider.runner.spark_conf import reserved_settings
 
 #: Ends of class names that mean our own ``core_etl`` driver: the documents' manifests name its JVM ancestor.
 CORE_ETL_MAIN_CLASSES = (".coreetl.spark.Main",)
@@ -54,5 +55,11 @@ def unsupported(
             "it has no image that could hold the class's jar",
             code="DCP305",
             hint="leave spec.coreEtl.mainClass out to use core_etl, or run the manifest in an environment with a cluster",
+        )
+    if reserved := reserved_settings(job.spark_conf):
+        return ExecutionError(
+            f"{job.manifest_id} sets {', '.join(reserved)} in sparkConf, which is the environment's to set",
+            code="DCP311",
+            hint="remove the setting from the manifest; the environment's connection says which catalogs and cluster are used",
         )
     return None

@@ -12,7 +12,7 @@ from typing import Any
 _NAMESPACE = uuid.UUID("6f1d3c1e-6a57-5c0b-9d0e-3b0b8f6f8c11")
 
 
-def idempotency_key(
+def idempotency_key(  # noqa: PLR0917 - the parts of the key, in the order of the design
     manifest_id: str,
     environment: str,
     dag_id: str,

@@ -124,17 +124,28 @@ def next_step(latest: Attempt | None, policy: RetryPolicy, now: float, actor: Ac
         )
     if not observe_only and (step := _ownership_step(latest, actor)):
         return step
-    if latest.state is ExecutionState.SUCCEEDED:
-        return Succeed()
-    if latest.state is ExecutionState.TIMEOUT:
-        return _timed_out(latest)
-    if cancellation := _effective_cancellation(latest):
-        return _cancelled_step(latest, cancellation, actor, observe_only=observe_only)
-    if latest.state is ExecutionState.FAILED:
-        return _failed_step(latest, policy, now, observe_only=observe_only)
+    if latest.state.is_terminal:
+        return _ended_step(latest, policy, now, actor, observe_only=observe_only)
+    if latest.cancellation:
+        return _cancelled_step(latest, latest.cancellation, now, actor, observe_only=observe_only)
     if _is_past(latest.request.deadline, now):
         return Cancel("timeout")
     return Wait(latest.request.deadline)
+
+
+def _ended_step(latest: Attempt, policy: RetryPolicy, now: float, actor: Actor, *, observe_only: bool) -> Step:
+    """Return the step after an attempt of this round that has ended."""
+    if latest.state is ExecutionState.SUCCEEDED:
+        return Succeed()
+    if latest.state is ExecutionState.FAILED:
+        return _failed_step(latest, policy, now, observe_only=observe_only)
+    if latest.state is ExecutionState.CANCELLED and latest.cancellation:
+        return _cancelled_step(latest, latest.cancellation, now, actor, observe_only=observe_only)
+    if latest.state is ExecutionState.CANCELLED:
+        return Fail(
+            "DCP301", f"{latest.ref.name} was cancelled by somebody unknown", "clear the wait task to start the next attempt"
+        )
+    return _timed_out(latest)
 
 
 def _ownership_step(latest: Attempt, actor: Actor) -> Step | None:
@@ -156,8 +167,8 @@ def _ownership_step(latest: Attempt, actor: Actor) -> Step | None:
     return Create(number, f"attempt {latest.ref.attempt} belongs to an older round", fresh=True, new_round=True)
 
 
-def _cancelled_step(latest: Attempt, cancellation: Cancellation, actor: Actor, *, observe_only: bool) -> Step:
-    if cancellation.reason == "timeout":
+def _cancelled_step(latest: Attempt, cancellation: Cancellation, now: float, actor: Actor, *, observe_only: bool) -> Step:
+    if cancellation.reason == "timeout" or _is_past(latest.request.deadline, now):
         return _timed_out(latest)
     same_task = cancellation.asked_by.task_id == actor.task_id
     if same_task and cancellation.asked_by.try_number > actor.try_number:

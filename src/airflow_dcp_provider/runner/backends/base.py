@@ -33,7 +33,10 @@ class Backend(Protocol):
         """Return the attempt with the highest number of ``ref``'s execution (``ref.attempt`` is ignored), or None."""
 
     def claim(self, ref: AttemptRef, round_try: int) -> Attempt:
-        """Record that the wait task's round ``round_try`` waits for this attempt, unless a round is recorded already; return the attempt."""
+        """Record that the wait task's round ``round_try`` waits for this attempt; return the attempt.
+
+        A round that is recorded already is kept.
+        """
 
     def cancel(self, ref: AttemptRef, cancellation: Cancellation) -> Attempt | None:
         """Ask for the end of the attempt and return when that is accepted; the first cancellation is kept, later ones are ignored.

@@ -1,0 +1,247 @@
+"""The process that watches one attempt's Spark: ``python -m ...local_supervisor <attempt's folder>``.
+
+It detaches itself, holds the attempt's lock for life, starts Spark at most once, ends it on a cancellation or at the deadline, and
+writes how it ended. It returns to its caller once it has taken the attempt over. Spark dies with it (see ``local_exec``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airflow_dcp_provider.model.errors import DcpError
+from airflow_dcp_provider.model.execution import AttemptRequest, Failure, FailureKind
+from airflow_dcp_provider.model.job import JobSpec
+from airflow_dcp_provider.model.states import ExecutionState
+from airflow_dcp_provider.runner.backends import local_exec
+from airflow_dcp_provider.runner.backends.class_archive import ClassArchive, class_archive
+from airflow_dcp_provider.runner.backends.iceberg_jar import iceberg_jar
+from airflow_dcp_provider.runner.backends.java import find_java
+from airflow_dcp_provider.runner.backends.local_files import (
+    CANCEL,
+    DRIVER_LOG,
+    EVENTS,
+    JOB_SPEC,
+    LAUNCHED,
+    PROPERTIES,
+    REQUEST,
+    SCRATCH,
+    SETTINGS,
+    STATUS,
+    AttemptFolder,
+)
+from airflow_dcp_provider.runner.backends.local_processes import end_processes
+from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
+from airflow_dcp_provider.runner.backends.local_verdict import conclude, is_final, settle
+from airflow_dcp_provider.runner.backends.spark_command import (
+    Places,
+    SparkCommand,
+    driver_job_spec,
+    embedded_aliases,
+    properties_text,
+    spark_command,
+)
+from airflow_dcp_provider.runner.backends.spark_home import find_spark
+from airflow_dcp_provider.runner.locks import locked
+
+#: How often the driver, a cancellation and the deadline are looked at, in seconds.
+_INTERVAL = 0.1
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    command: SparkCommand
+    archive: ClassArchive
+    ui_url: str
+
+
+def main() -> None:
+    """Detach, take the attempt over, then watch it to its end; the first process leaves as soon as that is taken care of."""
+    folder = AttemptFolder(Path(sys.argv[1]))
+    reader, writer = os.pipe()
+    if os.fork():
+        os.close(writer)
+        # One byte says that the attempt is supervised; the pipe's end without it that the supervisor died.
+        os._exit(0 if os.read(reader, 1) else 1)
+    os.close(reader)
+    # A session of its own: whatever ends the caller's process group does not end this one.
+    os.setsid()
+
+    def ready() -> None:
+        os.write(writer, b"1")
+        os.close(writer)
+
+    supervise(folder, ready)
+
+
+def supervise(folder: AttemptFolder, ready: Callable[[], None]) -> None:
+    """Watch the attempt to its end, unless another supervisor does or it has ended.
+
+    :param ready: called once, as soon as the attempt is supervised.
+    """
+    with folder.supervising() as held:
+        if not held or is_final(folder.read(STATUS)):
+            ready()
+            return
+        if folder.has(LAUNCHED):
+            # An earlier supervisor started Spark and died. It is never started twice.
+            settle(folder)
+            ready()
+            return
+        request = AttemptRequest.from_dict(folder.read(REQUEST) or {})
+        settings = LocalSettings.from_dict(folder.read(SETTINGS) or {})
+        folder.replace(STATUS, {"state": ExecutionState.PENDING.value, "supervisor": os.getpid(), "message": "waits for its turn"})
+        ready()
+        _run(folder, request, settings)
+
+
+def _run(folder: AttemptFolder, request: AttemptRequest, settings: LocalSettings) -> None:
+    # <home>/executions/<execution id>/<attempt>
+    home = folder.path.parents[2]
+    with (
+        _slot(home / "slots", settings.max_processes, lambda: _must_end(folder, request)) as had_slot,
+        contextlib.ExitStack() as stack,
+    ):
+        if not had_slot:
+            conclude(folder, exit_code=None)
+            return
+        try:
+            prepared = _prepare(folder, home, request, settings, stack)
+            process = _launch(folder, prepared, stack)
+        except DcpError as error:
+            conclude(folder, exit_code=None, failure=Failure(FailureKind.PLATFORM, error.code, error.message, error.hint))
+            return
+        except OSError as error:
+            failure = Failure(
+                FailureKind.PLATFORM, "DCP354", f"Spark could not be started: {error}", "check the settings of the local backend"
+            )
+            conclude(folder, exit_code=None, failure=failure)
+            return
+        exit_code, was_ended = _watch(folder, request, process)
+        while not end_processes(folder.path, kindly=False):
+            # A process in the kernel's hands cannot be killed; while it is there the attempt has not ended.
+            time.sleep(_INTERVAL)
+        timed_out = was_ended and not folder.has(CANCEL)
+        if conclude(folder, exit_code, timed_out=timed_out).is_successful:
+            prepared.archive.keep()
+
+
+@contextlib.contextmanager
+def _slot(slots: Path, count: int, must_end: Callable[[], bool]) -> Iterator[bool]:
+    """Hold one of ``count`` slots of this host inside the block; yields False when the attempt must end before it had one."""
+    slots.mkdir(parents=True, exist_ok=True)
+    while not must_end():
+        for number in range(count):
+            with locked(slots / f"{number}.lock", patience=0) as held:
+                if held:
+                    yield True
+                    return
+        time.sleep(_INTERVAL)
+    yield False
+
+
+def _prepare(
+    folder: AttemptFolder, home: Path, request: AttemptRequest, settings: LocalSettings, stack: contextlib.ExitStack
+) -> _Prepared:
+    """Return everything that Spark's start needs; starts the embedded catalog, which ``stack`` stops."""
+    from airflow_dcp_provider.core_etl import bundle
+
+    _say(folder, "looking for Java, Spark and the Iceberg jar")
+    java = find_java(settings.java)
+    spark_home = find_spark(settings.python)
+    jar = iceberg_jar(settings.iceberg_jar, home / "jars", java, spark_home)
+    archive = class_archive(home / "cache", folder.path, settings.class_archive, java=java, spark_home=spark_home, jar=jar)
+    job = JobSpec.from_dict(request.job)
+    catalog_uri = ""
+    if embedded_aliases(job.core_etl.job, settings):
+        from airflow_dcp_provider.embedded_catalog.server import CatalogServer
+
+        catalog = CatalogServer(home)
+        catalog_uri = catalog.start()
+        stack.callback(catalog.stop)
+    py_files = folder.path / "core_etl.zip"
+    bundle.build_zip(py_files)
+    places = Places(
+        folder=folder.path,
+        spark_home=spark_home,
+        java_home=java.home,
+        jar=jar,
+        main=Path(bundle.__file__).with_name("main.py"),
+        py_files=py_files,
+        cores=settings.cores or os.cpu_count() or 1,
+        catalog_uri=catalog_uri,
+        ui_port=_free_port() if settings.spark_ui else 0,
+        archive_options=archive.options(),
+    )
+    command = spark_command(request, settings, places)
+    folder.replace(JOB_SPEC, driver_job_spec(request))
+    properties = folder.path / PROPERTIES
+    properties.touch(mode=0o600)
+    properties.write_text(properties_text(command.properties), encoding="ascii")
+    for name in (SCRATCH, EVENTS):
+        (folder.path / name).mkdir(exist_ok=True)
+    ui_url = f"http://127.0.0.1:{places.ui_port}" if places.ui_port else ""
+    return _Prepared(command, archive, ui_url)
+
+
+def _launch(folder: AttemptFolder, prepared: _Prepared, stack: contextlib.ExitStack) -> subprocess.Popen[bytes]:
+    """Start Spark. The mark comes first: after it nobody starts this attempt again, whatever happens."""
+    log = stack.enter_context((folder.path / DRIVER_LOG).open("ab"))
+    properties = prepared.command.properties
+    log.write(
+        f"Spark in one local process: {properties['spark.master']}, {properties['spark.driver.memory']} of memory; "
+        "sizes and numbers of executors do not apply here\n".encode()
+    )
+    log.flush()
+    folder.write_once(LAUNCHED, {"at": time.time()})
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", local_exec.__file__, str(os.getpid()), *prepared.command.argv],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        cwd=folder.path,
+        env={**os.environ, **prepared.command.environment},
+        start_new_session=True,
+    )
+    _say(folder, "", state=ExecutionState.RUNNING.value, started_at=time.time(), spark_ui_url=prepared.ui_url)
+    return process
+
+
+def _watch(folder: AttemptFolder, request: AttemptRequest, process: subprocess.Popen[bytes]) -> tuple[int | None, bool]:
+    """Wait for the driver's end; return its exit code and whether it was ended from here."""
+    while (exit_code := process.poll()) is None:
+        if _must_end(folder, request):
+            end_processes(folder.path, kindly=True)
+            # Its exit code says only that it was ended.
+            process.wait()
+            return process.returncode, True
+        time.sleep(_INTERVAL)
+    return exit_code, False
+
+
+def _must_end(folder: AttemptFolder, request: AttemptRequest) -> bool:
+    return folder.has(CANCEL) or (request.deadline is not None and time.time() >= request.deadline)
+
+
+def _say(folder: AttemptFolder, message: str, **changes: Any) -> None:
+    folder.replace(STATUS, {**(folder.read(STATUS) or {}), "message": message, **changes})
+
+
+def _free_port() -> int:
+    # Spark takes the next free one where this one is taken meanwhile; then only the link is wrong.
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+if __name__ == "__main__":
+    main()

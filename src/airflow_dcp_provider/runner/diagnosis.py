@@ -1,0 +1,165 @@
+"""Why a driver ended badly: from its exit code, its own report and its log to a :class:`Failure`. Pure functions.
+
+The exit codes are those of ``The driver's contract`` in ``docs/architecture.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airflow_dcp_provider.model.execution import Failure, FailureKind
+
+#: The line by which the driver reports its result.
+RESULT_PREFIX = "DCP_RESULT "
+
+#: How many of the log's last useful lines a failure carries.
+TAIL_LINES = 40
+
+#: Lines that say nothing about a failure.
+_NOISE = re.compile(
+    r"ShutdownHookManager|NativeCodeLoader|Setting default log level|To adjust logging level"
+    r"|Picked up (_JAVA|JAVA_TOOL|JDK_JAVA)_?OPTIONS|OpenJDK 64-Bit Server VM warning|Using Spark's (default|repl) log4j"
+    r"|SparkContext: (Successfully stopped|SparkContext is stopping)"
+    r"|SLF4J:|^\s*$"
+)
+
+_OUT_OF_MEMORY = re.compile(
+    r"java\.lang\.OutOfMemoryError|insufficient memory for the Java Runtime|GC overhead limit exceeded|Cannot allocate memory"
+    r"|exceeding (physical )?memory limits|^MemoryError",
+    re.MULTILINE,
+)
+_EXCEPTION = re.compile(r"^(?:Exception in thread \"[^\"]*\" )?((?:[\w$]+\.)*[A-Z]\w*(?:Error|Exception)\b.*)$")
+
+
+@dataclass(frozen=True)
+class _Known:
+    kind: FailureKind
+    code: str
+    message: str
+    hint: str
+
+
+_MEMORY = _Known(
+    FailureKind.RESOURCES,
+    "DCP351",
+    "the driver ran out of memory",
+    "raise resources.driver.memory, or read less: a filter on the source, fewer columns, a smaller partition",
+)
+_BY_EXIT_CODE = {
+    20: _Known(FailureKind.USER, "DCP355", "the driver found the job wrong", "read the last lines of the driver's log"),
+    21: _Known(
+        FailureKind.USER,
+        "DCP356",
+        "a table or path is missing or may not be used",
+        "check the names and the rights in the manifest",
+    ),
+    22: _Known(
+        FailureKind.PLATFORM, "DCP357", "the catalog or its storage did not take the result", "try again; then look at the catalog"
+    ),
+    3: _MEMORY,
+    52: _MEMORY,
+    137: replace(_MEMORY, message="the driver was killed (signal 9), as the kernel does when memory runs out"),
+}
+_UNWATCHED = _Known(
+    FailureKind.PLATFORM,
+    "DCP352",
+    "the process that watched the driver ended before it, so the driver was ended too",
+    "it was killed or the machine was restarted; try again",
+)
+_SILENT = _Known(
+    FailureKind.PLATFORM,
+    "DCP358",
+    "the driver ended without a result line, so nothing proves what it wrote",
+    "look at the driver's log",
+)
+
+
+def parse_result(log: str) -> dict[str, Any] | None:
+    """Return what the driver reported in the last whole ``DCP_RESULT`` line of ``log``, or None when there is none."""
+    start = log.rfind(f"\n{RESULT_PREFIX}") + 1
+    if not log.startswith(RESULT_PREFIX, start):
+        return None
+    line, end, _ = log[start + len(RESULT_PREFIX) :].partition("\n")
+    if not end:
+        return None
+    try:
+        result = json.loads(line)
+    except ValueError:
+        return None
+    return result if isinstance(result, dict) else None
+
+
+def is_success(exit_code: int | None, result: Mapping[str, Any] | None) -> bool:
+    """Whether the driver ended well and said so.
+
+    :param exit_code: None when nobody saw the end; then the driver's own last word decides.
+    """
+    return exit_code in {0, None} and result is not None and result.get("status") == "succeeded"
+
+
+def diagnose(exit_code: int | None, result: Mapping[str, Any] | None, log: str) -> Failure:
+    """Return why the driver failed.
+
+    :param exit_code: the process's exit code; negative for a signal, None when its supervisor died with it.
+    :param result: what the driver reported, or None.
+    :param log: the end of the driver's log.
+    """
+    tail = log_tail(log)
+    known = _known(exit_code, log)
+    reported = (result or {}).get("error")
+    if isinstance(reported, Mapping) and reported.get("message"):
+        return Failure(
+            known.kind,
+            str(reported.get("code") or known.code),
+            str(reported["message"]),
+            str(reported.get("hint") or known.hint),
+            tail,
+        )
+    return Failure(known.kind, known.code, known.message, known.hint, tail)
+
+
+def log_tail(log: str, lines: int = TAIL_LINES) -> str:
+    """Return the last useful lines of a driver's log."""
+    useful = [line for line in log.splitlines() if not _NOISE.search(line) and not line.startswith(RESULT_PREFIX)]
+    return "\n".join(useful[-lines:])
+
+
+def _known(exit_code: int | None, log: str) -> _Known:
+    if exit_code is None:
+        return _UNWATCHED
+    # A shell in between turns signal 9 into 128 + 9.
+    code = 128 - exit_code if exit_code < 0 else exit_code
+    if code in _BY_EXIT_CODE:
+        return _BY_EXIT_CODE[code]
+    return _MEMORY if _OUT_OF_MEMORY.search(log) else _crash(code, log)
+
+
+def _crash(code: int, log: str) -> _Known:
+    if code == 0:
+        return _SILENT
+    if code > 128:
+        return _Known(
+            FailureKind.PLATFORM, "DCP353", f"the driver was ended by {_signal_name(code - 128)}", "find out what sent it"
+        )
+    last = _last_exception(log)
+    message = f"the driver crashed (exit code {code})" + (f": {last}" if last else "")
+    return _Known(FailureKind.PLATFORM, "DCP350", message, "read the last lines of the driver's log")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"signal {number} ({signal.Signals(number).name})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def _last_exception(log: str) -> str:
+    for line in reversed(log.splitlines()):
+        if match := _EXCEPTION.match(line):
+            return match.group(1)[:300]
+    return ""
