@@ -1,0 +1,179 @@
+"""From a compiled manifest to its DAG: ``ensure_tables -> submit -> wait -> publish``.
+
+:func:`build_dag` is the whole way from manifest to DAG, so that a discovery mechanism other than :mod:`dag_factory.loader` needs
+only an adapter. What a DAG is made of is a plain value, :class:`~dag_factory.parts.DagParts`, which :mod:`dag_factory.cache` keeps:
+building from it costs little more than the Airflow objects themselves. Nothing here reads a file, a clock or a connection.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, Asset, Param
+
+from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem
+from airflow_dcp_provider.operators.publish import IcebergPublishOperator
+from airflow_dcp_provider.operators.spark_runner import SparkRunnerSubmitOperator
+from airflow_dcp_provider.operators.tables import EnsureTablesOperator
+from airflow_dcp_provider.sensors.spark_execution import SparkExecutionSensor
+from dag_factory.parts import DagParts, dag_parts
+from dag_factory.timetables import data_interval_timetable
+
+if TYPE_CHECKING:
+    from dag_factory.compiled import CompiledManifest
+
+#: The task ids of every DAG made from a manifest, in order.
+TASK_IDS = ("ensure_tables", "submit", "wait", "publish")
+
+#: Airflow's own retries of each task: for faults of the infrastructure. They never start a Spark attempt.
+TASK_RETRIES = 2
+TASK_RETRY_DELAY = dt.timedelta(seconds=30)
+
+#: Schedules that are no cron expression; Airflow knows them by these words.
+_WORDS = frozenset({"@once", "@continuous"})
+
+
+def build_dag(compiled: CompiledManifest, environments: Sequence[str], deployment_environment: str) -> DAG:
+    """Return the DAG of a compiled manifest.
+
+    :param environments: environments that the trigger form offers.
+    :param deployment_environment: the environment of scheduled runs, and the form's default.
+    :raises ManifestError: DCP190 when Airflow refuses the DAG, DCP191 when its notifications cannot be sent from here.
+    """
+    return build_dag_from_parts(
+        dag_parts(compiled, str(compiled.path), deployment_environment), environments, deployment_environment
+    )
+
+
+def build_dag_from_parts(
+    parts: DagParts, environments: Sequence[str], deployment_environment: str, *, dag_class: type[DAG] = DAG
+) -> DAG:
+    """Return the DAG that is made of ``parts``; the arguments and errors are :func:`build_dag`'s.
+
+    :param dag_class: the class of the DAG; the loader's own shows the manifest as the DAG's code.
+    """
+    try:
+        return _assemble(parts, environments, deployment_environment, dag_class)
+    except DcpError:
+        raise
+    except Exception as error:
+        # Whatever Airflow dislikes is the manifest's, and must not take the other DAGs of the folder down.
+        problem = Problem("DCP190", f"Airflow refuses the DAG `{parts.dag_id}`: {error}", Position(parts.path, 1, 1))
+        raise ManifestError([problem]) from error
+
+
+def _assemble(parts: DagParts, environments: Sequence[str], deployment_environment: str, dag_class: type[DAG]) -> DAG:
+    spec = parts.dag
+    settings = spec["airflow"]
+    optional = {name: spec[name] for name in ("max_active_runs",) if spec[name] is not None}
+    # auto_register off: a DAG that fails half-way must not be found by Airflow without its tasks.
+    dag = dag_class(
+        parts.dag_id,
+        schedule=_schedule(spec["schedule"]),
+        start_date=_utc(spec["start_date"]),
+        end_date=_utc(spec["end_date"]),
+        catchup=spec["catchup"],
+        description=spec["description"] or None,
+        tags=sorted(spec["tags"]),
+        doc_md=_documentation(parts, environments),
+        params=_params(spec["params"], environments, deployment_environment),
+        default_args=_default_args(spec["owner"], settings),
+        auto_register=False,
+        **optional,
+        **_callbacks(settings.get("notifications") or {}, parts),
+    )
+    inlets = [Asset(name=uri, uri=uri) for uri in parts.inlets]
+    outlets = [Asset(name=uri, uri=uri) for uri in parts.outlets]
+    ensure = EnsureTablesOperator(task_id=TASK_IDS[0], dag=dag, tables=parts.tables)
+    submit = SparkRunnerSubmitOperator(task_id=TASK_IDS[1], dag=dag, jobs=parts.jobs, inlets=inlets)
+    wait = SparkExecutionSensor(task_id=TASK_IDS[2], dag=dag, execution=submit.output, jobs=parts.jobs)
+    publish = IcebergPublishOperator(task_id=TASK_IDS[3], dag=dag, execution=submit.output, outlets=outlets)
+    ensure >> submit >> wait >> publish
+    return dag
+
+
+def _schedule(schedule: str | Sequence[str] | None) -> Any:
+    if schedule is None or (isinstance(schedule, str) and schedule in _WORDS):
+        return schedule
+    if isinstance(schedule, str):
+        return data_interval_timetable(schedule)
+    return [Asset(name=uri, uri=uri) for uri in schedule]
+
+
+def _utc(text: str | None) -> dt.datetime | None:
+    if text is None:
+        return None
+    moment = dt.datetime.fromisoformat(text)
+    return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def _params(defaults: Mapping[str, Any], environments: Sequence[str], deployment_environment: str) -> dict[str, Param]:
+    return {
+        "environment": Param(
+            deployment_environment,
+            type="string",
+            enum=list(environments),
+            title="Environment",
+            description=(
+                f"Where the run reads, computes and writes. Only a run in `{deployment_environment}`, this deployment's own, "
+                "announces its tables to DAGs that are scheduled on them."
+            ),
+        ),
+        "parameters": Param(
+            dict(defaults),
+            type="object",
+            title="Parameters",
+            description="Values that the manifest's templates read as `params.parameters.<name>`, as a JSON object.",
+        ),
+    }
+
+
+def _default_args(owner: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    args: dict[str, Any] = {"owner": owner, "retries": TASK_RETRIES, "retry_delay": TASK_RETRY_DELAY}
+    for name, argument in (("pool", "pool"), ("queue", "queue"), ("priority", "priority_weight")):
+        if settings.get(name) is not None:
+            args[argument] = settings[name]
+    return args
+
+
+def _callbacks(notifications: Mapping[str, Any], parts: DagParts) -> dict[str, Any]:
+    callbacks: dict[str, Any] = {}
+    for event, argument, word in (
+        ("onFailure", "on_failure_callback", "failed"),
+        ("onSuccess", "on_success_callback", "succeeded"),
+    ):
+        if emails := list(notifications.get(event) or ()):
+            callbacks[argument] = _email_notifier(emails, word, parts)
+    return callbacks
+
+
+def _email_notifier(emails: list[str], word: str, parts: DagParts) -> Any:
+    try:
+        from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+    except ImportError as error:
+        problem = Problem(
+            "DCP191",
+            "`orchestration.airflow.notifications` sends e-mail, and Airflow's smtp provider is not installed",
+            Position(parts.path, 1, 1),
+            hint="install apache-airflow-providers-smtp and define the connection smtp_default, or remove the notifications",
+        )
+        raise ManifestError([problem]) from error
+    return SmtpNotifier(
+        to=emails,
+        subject="{{ dag.dag_id }} " + word + ": {{ run_id }}",
+        html_content="<p>The run <b>{{ run_id }}</b> of <b>{{ dag.dag_id }}</b> " + word + f" (manifest {parts.manifest_id}).</p>",
+    )
+
+
+def _documentation(parts: DagParts, environments: Sequence[str]) -> str:
+    fence = "```"
+    while fence in parts.text:
+        fence += "`"
+    tables = "".join(f"- writes `{uri}`\n" for uri in parts.outlets) + "".join(f"- reads `{uri}`\n" for uri in parts.inlets)
+    return (
+        f"**{parts.manifest_id}** ({parts.kind}), made from the manifest `{parts.path}`. "
+        f"Environments: {', '.join(environments)}.\n\n{tables}\n"
+        f"{fence}yaml\n{parts.text.rstrip()}\n{fence}\n"
+    )

@@ -1,0 +1,120 @@
+"""``load_dags()``: the manifests of a folder as DAGs, from a loader file of two lines in the DAGs folder.
+
+Airflow imports the loader file in three situations, and each needs something else:
+
+===================  =======================================  ==========================================================
+who imports          what it gets                             a manifest that cannot be used
+===================  =======================================  ==========================================================
+the DAG processor    every DAG                                is an import error under its own path
+a task process       the one DAG whose task it runs           is a DAG that finishes what already runs
+anyone else          every DAG, or the one that it asked for  is logged; when it was asked for, its error is raised
+===================  =======================================  ==========================================================
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+from pathlib import Path
+
+from airflow.providers.common.compat.sdk import conf
+from airflow.sdk import DAG, get_parsing_context
+
+from airflow_dcp_provider.hooks.settings import read_settings
+from airflow_dcp_provider.model.errors import ManifestError, UsageError
+from dag_factory.broken import ImportErrorDag, ManifestDag, fallback_dag
+from dag_factory.dag import TASK_IDS, build_dag_from_parts
+from dag_factory.folder import ManifestFolder, gone
+from dag_factory.parts import DagParts
+
+log = logging.getLogger(__name__)
+
+
+def load_dags(folder: str | Path | None = None) -> dict[str, DAG]:
+    """Return the DAGs of every manifest in a folder and in the folders below it, by DAG id.
+
+    :param folder: the folder of manifests, relative to the file that calls this; by default the folder of that file.
+    :raises UsageError: DCP194 when there is no such folder.
+    :raises ManifestError: when one DAG was asked for outside a task, and its manifest cannot be used.
+    """
+    frame = inspect.currentframe()
+    caller = frame.f_back.f_globals.get("__file__") if frame and frame.f_back else None
+    root = (Path(caller).parent if caller else Path()).joinpath(folder or "").absolute()
+    if not root.is_dir():
+        raise UsageError(
+            f"load_dags() was asked for the folder {root}, which is not there",
+            code="DCP194",
+            hint="the folder is relative to the file that calls load_dags(); without one, that file's own folder is taken",
+        )
+    settings = read_settings()
+    loader = _Loader(
+        ManifestFolder(
+            root,
+            settings.environments,
+            settings.environment,
+            settings.catalog,
+            settings.home / "cache" / "dags",
+            ignore_syntax=conf.get("core", "dag_ignore_file_syntax", fallback="glob"),
+        ),
+        supervised=_is_supervised(),
+    )
+    asked = get_parsing_context()
+    if asked.dag_id is None:
+        return loader.every_dag()
+    return loader.one_dag(asked.dag_id, asked.task_id)
+
+
+def _is_supervised() -> bool:
+    """Whether a DAG processor or a task supervisor started this process. Airflow's own models ask in the same way."""
+    return hasattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS")
+
+
+class _Loader:
+    """Turns what a folder holds into what the importing process needs."""
+
+    def __init__(self, manifests: ManifestFolder, *, supervised: bool) -> None:
+        self._manifests = manifests
+        self._supervised = supervised
+
+    def every_dag(self) -> dict[str, DAG]:
+        """Return every DAG; in the DAG processor also an import error per manifest that cannot be used."""
+        dags: dict[str, DAG] = {}
+        loaded = self._manifests.load()
+        errors = dict(loaded.errors)
+        for parts in loaded.parts:
+            try:
+                dags[parts.dag_id] = self._build(parts)
+            except ManifestError as error:
+                errors[parts.path] = error
+        for path, problem in sorted(errors.items()):
+            if self._supervised:
+                dag = ImportErrorDag(str(self._manifests.root / path), problem)
+                dags[dag.dag_id] = dag
+            else:
+                log.error("The manifest %s cannot be used:\n%s", path, problem)
+        return dags
+
+    def one_dag(self, dag_id: str, task_id: str | None) -> dict[str, DAG]:
+        """Return the one DAG that was asked for; nothing when no manifest makes it."""
+        found = self._manifests.find(dag_id)
+        error = found.error
+        if found.parts is not None:
+            try:
+                return {dag_id: self._build(found.parts)}
+            except ManifestError as refused:
+                error = refused
+        # Other DAGs may stand in the loader file beside ours, hence the look at the task.
+        if self._supervised and task_id in TASK_IDS:
+            return {dag_id: fallback_dag(dag_id, error or gone(dag_id, self._manifests.root), known=found.last_known)}
+        if error is not None:
+            raise error
+        return {}
+
+    def _build(self, parts: DagParts) -> DAG:
+        manifests = self._manifests
+        code = str(manifests.root / parts.path) if self._supervised else ""
+        dag = build_dag_from_parts(parts, manifests.environments, manifests.deployment_environment, dag_class=ManifestDag)
+        if code and isinstance(dag, ManifestDag):
+            dag.show_code_of(code)
+        return dag
