@@ -1,1 +1,12 @@
-"""The PySpark driver: sources, SQL transformations, sinks. Standard library and pyspark only; ships as one small zip."""
+"""The PySpark driver: sources, SQL transformations, sinks.
+
+It runs where the rest of the project is not installed: standard library and pyspark only, Python 3.8 and newer, relative imports
+only, shipped as one small zip (:mod:`.bundle`). What it is given and what it reports is ``The driver's contract`` in
+``docs/architecture.md``.
+
+``spec`` reads the job; ``session`` starts Spark; ``views`` registers sources and transformations; ``shape`` decides how a result
+becomes a table's rows; ``plan`` checks a sink before anything is written; ``measure`` counts in one pass; ``write`` commits with
+``commits``; ``iceberg`` is all that touches Iceberg's Java side; ``diagnosis`` explains failures; ``report`` prints the result.
+"""
+
+VERSION = 1

@@ -87,6 +87,25 @@ EXECUTION_CODES: dict[str, ErrorCode] = {
 
 #: What the driver reports and what a diagnosis finds, DCP320 to DCP369.
 FAILURE_CODES: dict[str, ErrorCode] = {
+    "DCP320": ErrorCode("job spec unusable", "The driver cannot read its job spec; driver and submitter must be of one version."),
+    "DCP321": ErrorCode("SQL does not parse", "A filter or query has a syntax error, or is not a query; Spark's message says where."),
+    "DCP322": ErrorCode("SQL cannot be analysed", "A query names a view, column, function or type that is not there."),
+    "DCP323": ErrorCode("SQL failed on its data", "A query met a value that it cannot handle; Spark's message says which rule it broke."),
+    "DCP324": ErrorCode("partition column missing", "A sink's partition column is not in the result, or cannot hold the run's day."),
+    "DCP325": ErrorCode("result differs from its columns", "The result does not match the columns that were declared for it."),
+    "DCP326": ErrorCode("result differs from its table", "The result or its partitions do not match the table that is there."),
+    "DCP327": ErrorCode("merge keys not unique", "The result has several rows for one value of the merge keys."),
+    "DCP328": ErrorCode("merge key missing", "A sink's merge key is not a column of the result."),
+    "DCP329": ErrorCode("sink without input", "A sink writes a view that is neither a source nor a transformation of the job."),
+    "DCP330": ErrorCode("source missing", "A table or path that the job reads is not there."),
+    "DCP331": ErrorCode("access denied", "The job may not read or write a table or path."),
+    "DCP335": ErrorCode("commits kept conflicting", "Other writers changed the same table each time that the driver tried to commit."),
+    "DCP336": ErrorCode("catalog or storage unreachable", "The catalog or the storage did not answer the driver."),
+    "DCP337": ErrorCode("catalog not configured", "Spark was started without Iceberg's jar or without the catalog alias."),
+    "DCP340": ErrorCode("driver out of memory", "The driver's heap was too small for what it had to hold."),
+    "DCP341": ErrorCode("executor out of memory", "An executor or its container was ended for using too much memory."),
+    "DCP348": ErrorCode("write cannot be found", "The write ended well, but the table does not show it."),
+    "DCP349": ErrorCode("driver failed", "The driver met a failure that it cannot explain; its log has the whole stack."),
     "DCP350": ErrorCode("driver crashed", "The Spark driver ended without reporting a result; the log's last lines say why."),
     "DCP351": ErrorCode(
         "out of memory", "The Spark driver ran out of memory or was killed for it; a retry gets more within limits."

@@ -1,0 +1,237 @@
+"""Explaining what Spark, Iceberg and Java throw: whose fault it is, in one sentence that keeps Spark's own words.
+
+:func:`throwables` reads the chain of causes through py4j; :func:`diagnose` is a pure decision on it, so that it can be tested
+without Spark. The stack is for the log; the sentence is for the result.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Iterator, List, Optional, Sequence, Tuple
+
+from .faults import (
+    EXIT_ACCESS,
+    EXIT_CONTAINER_MEMORY,
+    EXIT_CRASH,
+    EXIT_EXECUTOR_MEMORY,
+    EXIT_HEAP,
+    EXIT_PLATFORM,
+    EXIT_USER,
+    DriverError,
+)
+
+#: A chain of causes that is longer than this is cyclic.
+_CHAIN_LIMIT = 20
+_TEXT_LIMIT = 500
+
+
+@dataclass(frozen=True)
+class Throwable:
+    """One link of a chain of causes: the class's full name and its message."""
+
+    kind: str
+    message: str
+
+    @property
+    def name(self) -> str:
+        """The class's name without its package."""
+        return self.kind.rpartition(".")[2]
+
+
+def throwables(error: BaseException) -> Tuple[Throwable, ...]:
+    """Return ``error`` and its causes, outermost first; Java's where there are any."""
+    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    if java is None:
+        return (Throwable(type(error).__name__, str(error)),)
+    chain: List[Throwable] = []
+    while java is not None and len(chain) < _CHAIN_LIMIT:
+        chain.append(Throwable(java.getClass().getName(), java.getMessage() or ""))
+        java = java.getCause()
+    return tuple(chain)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """Matches a chain in which some link has one of ``kinds`` (class names) or a message that ``text`` finds."""
+
+    code: str
+    exit_code: int
+    kinds: Tuple[str, ...] = ()
+    text: str = ""
+    hint: str = ""
+
+    def find(self, chain: Sequence[Throwable]) -> Optional[Throwable]:
+        for link in reversed(chain):
+            if link.name in self.kinds or (self.text and re.search(self.text, link.message)):
+                return link
+        return None
+
+
+#: In order: the first that matches decides.
+_RULES = (
+    _Rule(
+        "DCP340",
+        EXIT_HEAP,
+        ("OutOfMemoryError", "SparkOutOfMemoryError"),
+        r"java\.lang\.OutOfMemoryError|Total size of serialized results .* bigger than spark\.driver\.maxResultSize",
+        "give the driver (or on one machine the whole job) more memory, or read less",
+    ),
+    _Rule(
+        "DCP341",
+        EXIT_EXECUTOR_MEMORY,
+        text=r"(?i)(exit code|exit status|exited with code)\D{0,4}52\b",
+        hint="give the executors more memory, or more of them",
+    ),
+    _Rule(
+        "DCP341",
+        EXIT_CONTAINER_MEMORY,
+        text=r"(?i)OOMKilled|exceeding (physical )?memory limits|(exit code|exit status|exited with code)\D{0,4}137\b",
+        hint="give the executors more memory or memory overhead, or more of them",
+    ),
+    _Rule(
+        "DCP331",
+        EXIT_ACCESS,
+        ("AccessControlException", "AccessDeniedException", "ForbiddenException", "NotAuthorizedException", "SecurityException"),
+        r"(?i)\bAccess ?Denied\b|Permission denied|\b403\b.*Forbidden",
+        "ask for the right to the table or path, or check the connection's credentials",
+    ),
+    _Rule(
+        "DCP335",
+        EXIT_PLATFORM,
+        ("CommitFailedException", "CommitStateUnknownException"),
+        hint="other writers keep changing the same table; run again, or let them run one after the other",
+    ),
+    _Rule(
+        "DCP337",
+        EXIT_PLATFORM,
+        ("CatalogNotFoundException", "ClassNotFoundException", "NoClassDefFoundError"),
+        r"Cannot find catalog plugin|\[CATALOG_NOT_FOUND\]|\[DATA_SOURCE_NOT_FOUND\].*iceberg|Package org\.apache\.iceberg"
+        r"|MERGE INTO TABLE is not supported",
+        "the environment must bring Iceberg's jar and configure the catalog alias; the manifest is not to blame",
+    ),
+    _Rule(
+        "DCP336",
+        EXIT_PLATFORM,
+        (
+            "ConnectException",
+            "HttpHostConnectException",
+            "UnknownHostException",
+            "SocketTimeoutException",
+            "SocketException",
+            "NoHttpResponseException",
+            "RESTException",
+            "ServiceFailureException",
+            "ServiceUnavailableException",
+            "SdkClientException",
+        ),
+        hint="check that the catalog and the storage are up and reachable from where Spark runs",
+    ),
+    _Rule("DCP321", EXIT_USER, ("ParseException",), hint="mend the SQL at the position that Spark names"),
+)
+
+#: Missing tables and paths: the user's query names them wrongly, or a source is not there.
+_MISSING = _Rule(
+    "DCP330",
+    EXIT_ACCESS,
+    ("NoSuchTableException", "NoSuchNamespaceException", "NoSuchDatabaseException", "NotFoundException", "FileNotFoundException"),
+    r"\[(TABLE_OR_VIEW_NOT_FOUND|PATH_NOT_FOUND|SCHEMA_NOT_FOUND|FAILED_READ_FILE\.FILE_NOT_EXIST)\]|Path does not exist",
+    "make the table or path first, or correct its name",
+)
+_ANALYSIS = _Rule(
+    "DCP322",
+    EXIT_USER,
+    ("AnalysisException", "ExtendedAnalysisException", "NoSuchTableException", "NoSuchNamespaceException"),
+    hint="mend the SQL; a query sees the job's sources and the transformations above it, by their names",
+)
+_GONE = _Rule("DCP330", EXIT_ACCESS, ("NotFoundException", "FileNotFoundException"), hint=_MISSING.hint)
+_DATA = _Rule(
+    "DCP323",
+    EXIT_USER,
+    (
+        "SparkRuntimeException",
+        "SparkArithmeticException",
+        "SparkDateTimeException",
+        "SparkNumberFormatException",
+        "SparkUpgradeException",
+        "SparkArrayIndexOutOfBoundsException",
+        "SparkNoSuchElementException",
+        "SparkUnsupportedOperationException",
+        "SparkIllegalArgumentException",
+        "ArithmeticException",
+        "DateTimeException",
+        "NumberFormatException",
+        "ValidationException",
+        "IllegalArgumentException",
+    ),
+    r"Exception: \[[A-Z_.]+\]",
+    "the query met a value that it cannot handle; the message says which rule it broke",
+)
+
+
+def diagnose(chain: Sequence[Throwable], where: str, reading: bool = False) -> DriverError:
+    """Return the error to report for a chain of causes.
+
+    :param where: what was being done, to begin the sentence, for example ``transformation `daily` ``.
+    :param reading: whether a source was being read; then a missing table is the table's fault (exit 21), else the SQL's (20).
+    """
+    rules = (*_RULES, _MISSING, _ANALYSIS, _DATA) if reading else (*_RULES, _ANALYSIS, _GONE, _DATA)
+    for rule in rules:
+        link = rule.find(chain)
+        if link is not None:
+            return DriverError(rule.code, f"{where}: {shorten(link)}", rule.hint, rule.exit_code)
+    last = chain[-1]
+    return DriverError("DCP349", f"{where}: {last.name}: {shorten(last)}", "the driver's log has the whole stack", EXIT_CRASH)
+
+
+_POSITION = re.compile(r"[;.]?\s*\(?line (\d+),? pos(?:ition)?\.? (\d+)\)?[;.]?")
+
+
+def shorten(link: Throwable) -> str:
+    """Return a throwable's message without stack, plan and repeated query, its error class and position kept."""
+    text = link.message.strip()
+    inner = re.search(r"Exception: (\[[A-Z_.]+\][^\n]*)", text)
+    if inner and not text.startswith("["):
+        text = inner.group(1)
+    text = re.split(r"\n\s*(?:== SQL|== DataFrame|\tat |at [\w.$]+\(|JVM stacktrace|'[A-Z]|[+:]- )|\n\n", text, maxsplit=1)[0]
+    position = _POSITION.search(text)
+    if position:
+        text = f"{text[: position.start()].rstrip('.; ')} (line {position.group(1)}, position {position.group(2)})"
+    text = " ".join(text.split()) or link.name
+    return text if len(text) <= _TEXT_LIMIT else f"{text[:_TEXT_LIMIT]}..."
+
+
+@contextmanager
+def explained(where: str, reading: bool = False) -> Iterator[None]:
+    """Turn whatever is thrown inside into a :class:`DriverError` that begins with ``where``."""
+    try:
+        yield
+    except DriverError:
+        raise
+    except Exception as error:
+        raise diagnose(throwables(error), where, reading) from error
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a commit failed only because another writer was faster, so that trying again may help."""
+    return any(
+        link.name == "CommitFailedException" or (link.name == "ValidationException" and "conflict" in link.message.lower())
+        for link in throwables(error)
+    )
+
+
+def is_unknown(error: BaseException) -> bool:
+    """Whether it is not known if a commit took place."""
+    return any(link.name == "CommitStateUnknownException" for link in throwables(error))
+
+
+def java_stack(error: BaseException) -> Any:
+    """Return the Java stack of ``error`` as text, or None."""
+    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    if java is None:
+        return getattr(error, "stackTrace", None)
+    from pyspark import SparkContext
+
+    context = SparkContext._active_spark_context
+    return context._jvm.org.apache.spark.util.Utils.exceptionString(java) if context else str(error)

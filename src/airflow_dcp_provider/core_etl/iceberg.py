@@ -1,0 +1,134 @@
+"""All that touches Iceberg's Java side: reading a table's state without a Spark job, and creating one by explicit DDL."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
+
+from .column_types import spell
+from .proof import ATTEMPT, EXECUTION_ID, RUN, Snapshot
+from .shape import TargetColumn
+from .spec import Job, Sink, identifier
+
+
+class Table:
+    """An Iceberg table as Spark's catalog knows it.
+
+    :param java: Iceberg's ``Table``.
+    """
+
+    def __init__(self, spark: SparkSession, java: Any) -> None:
+        self._spark = spark
+        self._java = java
+
+    @classmethod
+    def load(cls, spark: SparkSession, sink: Sink) -> Optional[Table]:
+        """Return the sink's table, or None when there is none."""
+        iceberg = spark._jvm.org.apache.iceberg.spark
+        try:
+            java = iceberg.Spark3Util.loadIcebergTable(spark._jsparkSession, sink.identifier)
+        except AnalysisException as error:
+            if "NoSuchTable" in str(getattr(error, "_origin", "")) or "TABLE_OR_VIEW_NOT_FOUND" in str(error):
+                return None
+            raise
+        java.refresh()
+        return cls(spark, java)
+
+    def refresh(self) -> None:
+        """Read the table's state again."""
+        self._java.refresh()
+
+    def columns(self) -> Tuple[TargetColumn, ...]:
+        """Return the table's columns with their Spark types."""
+        schema = self._spark._jvm.org.apache.iceberg.spark.SparkSchemaUtil.convert(self._java.schema())
+        fields = StructType.fromJson(json.loads(schema.json())).fields
+        return tuple(TargetColumn(item.name, item.dataType, required=not item.nullable) for item in fields)
+
+    def partition_fields(self) -> List[str]:
+        """Return the partition fields: the column's name for an identity one, else ``transform(column)``."""
+        schema = self._java.schema()
+        fields = []
+        for item in self._java.spec().fields():
+            column, transform = schema.findColumnName(item.sourceId()), item.transform().toString()
+            if transform != "void":
+                fields.append(column if transform == "identity" else f"{transform}({column})")
+        return fields
+
+    def find_run(self, run: str) -> Optional[Snapshot]:
+        """Return the newest snapshot whose summary names ``run``, or None."""
+        for java in reversed(list(self._java.snapshots())):
+            if java.summary().get(RUN) == run:
+                return _snapshot(java)
+        return None
+
+    def find_own(self, job: Job, sink: Sink) -> Optional[Snapshot]:
+        """Return the newest snapshot that this attempt made for ``sink``, or None.
+
+        Snapshots are followed from the current one back; the attempt's own is the first or near it.
+        """
+        wanted = {EXECUTION_ID: job.execution_id, ATTEMPT: str(job.attempt), RUN: job.run_of(sink)}
+        java = self._java.currentSnapshot()
+        while java is not None:
+            found = java.summary()
+            if all(found.get(key) == value for key, value in wanted.items()):
+                return _snapshot(java)
+            parent = java.parentId()
+            java = None if parent is None else self._java.snapshot(parent)
+        return None
+
+
+def _snapshot(java: Any) -> Snapshot:
+    return Snapshot(java.snapshotId(), java.parentId(), dict(java.summary()))
+
+
+def create_table(spark: SparkSession, sink: Sink, columns: Sequence[TargetColumn]) -> None:
+    """Create the sink's database and table, unless they are there.
+
+    The DDL is explicit because a table made from a query gets its columns as the optimiser sees them, some of them required.
+    """
+    spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {identifier(sink.catalog, sink.database)}")
+    spark.sql(create_statement(sink, columns))
+
+
+def create_statement(sink: Sink, columns: Sequence[TargetColumn]) -> str:
+    """Return the DDL of the sink's table."""
+    lines = ",\n  ".join(_column_ddl(column) for column in columns)
+    statement = f"CREATE TABLE IF NOT EXISTS {sink.identifier} (\n  {lines})\nUSING iceberg"
+    if sink.partition_by:
+        by_name = {column.name.lower(): column.name for column in columns}
+        names = ", ".join(identifier(by_name.get(name.lower(), name)) for name in sink.partition_by)
+        statement += f"\nPARTITIONED BY ({names})"
+    if sink.description:
+        statement += f"\nCOMMENT {_literal(sink.description)}"
+    return f"{statement}\nTBLPROPERTIES ('format-version' = '2')"
+
+
+def _column_ddl(column: TargetColumn) -> str:
+    comment = f" COMMENT {_literal(column.description)}" if column.description else ""
+    return f"{identifier(column.name)} {spell(column.kind)}{' NOT NULL' if column.required else ''}{comment}"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+@contextmanager
+def commit_properties(spark: SparkSession, properties: Mapping[str, str]) -> Iterator[None]:
+    """Put ``properties`` into the summary of every snapshot that is committed meanwhile.
+
+    MERGE takes no write options, so its properties go through Iceberg's environment context. It belongs to the whole JVM, and
+    the driver's JVM does one thing at a time.
+    """
+    context = spark._jvm.org.apache.iceberg.EnvironmentContext
+    for key, value in properties.items():
+        context.put(key, value)
+    try:
+        yield
+    finally:
+        for key in properties:
+            context.remove(key)

@@ -1,0 +1,205 @@
+"""The job as the driver is given it: one JSON document, read into frozen values.
+
+The fields are those of ``airflow_dcp_provider.model.job``; they are repeated here because the driver runs without that package.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+
+from . import VERSION
+from .faults import DriverError, quoted
+
+FILE_TYPES = ("parquet", "csv", "json")
+MODES = ("overwrite", "append", "merge")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is read, and the name of the view under which SQL sees it."""
+
+    name: str
+    type: str = "iceberg"
+    catalog: Optional[str] = None
+    database: Optional[str] = None
+    table: Optional[str] = None
+    path: Optional[str] = None
+    filter: Optional[str] = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """One SQL query, seen by later ones under its name."""
+
+    name: str
+    query: str
+    type: str = "sql"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A declared column; ``type`` as Iceberg spells it."""
+
+    name: str
+    type: str
+    required: bool = False
+    description: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Sink:
+    """What is written: the view ``input`` into an Iceberg table."""
+
+    name: str
+    catalog: str
+    database: str
+    table: str
+    input: str
+    type: str = "iceberg"
+    mode: str = "overwrite"
+    partition_by: Tuple[str, ...] = ()
+    merge_keys: Tuple[str, ...] = ()
+    columns: Optional[Tuple[Column, ...]] = None
+    description: Optional[str] = None
+
+    @property
+    def full_name(self) -> str:
+        """``<alias>.<database>.<table>``, for people."""
+        return f"{self.catalog}.{self.database}.{self.table}"
+
+    @property
+    def identifier(self) -> str:
+        """The same, quoted for SQL."""
+        return identifier(self.catalog, self.database, self.table)
+
+
+@dataclass(frozen=True)
+class Job:
+    """The whole document. ``ds`` is the run's own day, ``run_key`` names the run for appends that must happen once for it."""
+
+    execution_id: str
+    attempt: int
+    fingerprint: str
+    manifest_id: str
+    run_key: str
+    ds: str
+    sources: Tuple[Source, ...]
+    transformations: Tuple[Transformation, ...]
+    sinks: Tuple[Sink, ...]
+
+    def run_of(self, sink: Sink) -> str:
+        """Return what names this run's writing of ``sink`` in a snapshot: the run, whatever its execution, and the sink."""
+        return f"{self.run_key or self.execution_id}:{sink.name}"
+
+
+def identifier(*parts: str) -> str:
+    """Return the parts of a name, each quoted for SQL, joined by dots."""
+    return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
+
+
+def parse_job(text: str) -> Job:
+    """Read a job spec.
+
+    :param text: the JSON document.
+    :raises DriverError: DCP320, when it is no job spec that this driver understands.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise _broken(f"it is not JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise _broken("it is not a JSON object")
+    if data.get("version") != VERSION:
+        raise _broken(f"its version is {data.get('version')!r} and this driver reads version {VERSION}")
+    job = Job(
+        execution_id=_text(data, "execution_id"),
+        attempt=int(data.get("attempt") or 1),
+        fingerprint=_text(data, "fingerprint"),
+        manifest_id=_text(data, "manifest_id"),
+        run_key=_text(data, "run_key"),
+        ds=_text(data, "ds"),
+        sources=tuple(_build(Source, item) for item in data.get("sources") or ()),
+        transformations=tuple(_build(Transformation, item) for item in data.get("transformations") or ()),
+        sinks=tuple(_sink(item) for item in data.get("sinks") or ()),
+    )
+    _check(job)
+    return job
+
+
+def _check(job: Job) -> None:
+    """Raise for what no step of the driver could carry out."""
+    if not job.execution_id:
+        raise _broken("it has no execution_id")
+    for source in job.sources:
+        _check_source(source)
+    for step in job.transformations:
+        if step.type != "sql":
+            raise _broken(f"transformation `{step.name}` is of type `{step.type}`, not sql")
+    views = [source.name for source in job.sources] + [step.name for step in job.transformations]
+    for sink in job.sinks:
+        _check_sink(sink, views)
+
+
+def _check_source(source: Source) -> None:
+    if source.type == "iceberg" and not (source.database and source.table):
+        raise _broken(f"source `{source.name}` names no database and table")
+    if source.type in FILE_TYPES and not source.path:
+        raise _broken(f"source `{source.name}` has no path")
+    if source.type != "iceberg" and source.type not in FILE_TYPES:
+        raise _broken(f"source `{source.name}` is of type `{source.type}`, not one of iceberg, {', '.join(FILE_TYPES)}")
+
+
+def _check_sink(sink: Sink, views: Sequence[str]) -> None:
+    if sink.type != "iceberg":
+        raise _broken(f"sink `{sink.name}` is of type `{sink.type}`, not iceberg")
+    if sink.mode not in MODES:
+        raise _broken(f"sink `{sink.name}` has mode `{sink.mode}`, not one of {', '.join(MODES)}")
+    if sink.mode == "merge" and not sink.merge_keys:
+        raise _broken(f"sink `{sink.name}` merges but names no merge keys")
+    if sink.input not in views:
+        raise DriverError(
+            "DCP329",
+            f"sink `{sink.name}` writes `{sink.input}`, which is no source or transformation",
+            f"the job has: {quoted(views)}" if views else "give the job a source or a transformation",
+        )
+
+
+_Value = TypeVar("_Value")
+
+
+def _build(kind: Type[_Value], data: Any) -> _Value:
+    word = kind.__name__.lower()
+    if not isinstance(data, dict):
+        raise _broken(f"a {word} is not a JSON object")
+    known = [item.name for item in fields(kind)]  # type: ignore[arg-type]
+    unknown = [name for name in data if name not in known]
+    if unknown:
+        raise _broken(f"{word} `{data.get('name')}` has fields that this driver does not know: {quoted(unknown)}")
+    try:
+        return kind(**data)
+    except TypeError as error:
+        raise _broken(f"{word} `{data.get('name')}`: {error}") from error
+
+
+def _sink(data: Any) -> Sink:
+    if not isinstance(data, dict):
+        raise _broken("a sink is not a JSON object")
+    columns = data.get("columns")
+    values: Dict[str, Any] = {
+        **data,
+        "partition_by": tuple(data.get("partition_by") or ()),
+        "merge_keys": tuple(data.get("merge_keys") or ()),
+        "columns": None if columns is None else tuple(_build(Column, item) for item in columns),
+    }
+    return _build(Sink, values)
+
+
+def _text(data: Mapping[str, Any], key: str) -> str:
+    return str(data.get(key) or "")
+
+
+def _broken(what: str) -> DriverError:
+    return DriverError("DCP320", f"the job spec cannot be used: {what}", "the driver and what submits to it must be of one version")

@@ -1,0 +1,53 @@
+"""Sources and transformations become temporary views, each seen by what comes after it."""
+
+from __future__ import annotations
+
+import logging
+from typing import List
+
+from pyspark.sql import DataFrame, SparkSession
+
+from .diagnosis import explained
+from .spec import Job, Source, Transformation, identifier
+
+LOG = logging.getLogger("core_etl")
+
+
+def register_views(spark: SparkSession, job: Job) -> None:
+    """Register every source and transformation of ``job`` as a view, in order. Nothing is computed yet.
+
+    :raises DriverError: DCP330 or DCP331 when a source cannot be read, DCP321 or DCP322 when a filter or query is wrong.
+    """
+    for source in job.sources:
+        with explained(f"source `{source.name}`", reading=True):
+            frame = _read(spark, source)
+        if source.filter:
+            with explained(f"filter of source `{source.name}`"):
+                frame = frame.where(source.filter)
+        frame.createOrReplaceTempView(identifier(source.name))
+        LOG.info("source %s reads %s%s", source.name, _place(source), f" where {source.filter}" if source.filter else "")
+    for step in job.transformations:
+        with explained(f"transformation `{step.name}`"):
+            _query(spark, step).createOrReplaceTempView(identifier(step.name))
+        LOG.info("transformation %s is analysed", step.name)
+
+
+def _read(spark: SparkSession, source: Source) -> DataFrame:
+    reader = spark.read.options(**source.options)
+    if source.type == "iceberg":
+        return reader.table(identifier(*_parts(source)))
+    return reader.format(source.type).load(source.path)
+
+
+def _query(spark: SparkSession, step: Transformation) -> DataFrame:
+    # parseQuery takes queries only: a statement that writes would run here at once, without any of the sinks' checks and proof.
+    spark._jsparkSession.sessionState().sqlParser().parseQuery(step.query)
+    return spark.sql(step.query)
+
+
+def _parts(source: Source) -> List[str]:
+    return [part for part in (source.catalog, source.database, source.table) if part]
+
+
+def _place(source: Source) -> str:
+    return ".".join(_parts(source)) if source.type == "iceberg" else f"{source.type} {source.path}"
