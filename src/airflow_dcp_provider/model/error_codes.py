@@ -88,10 +88,16 @@ EXECUTION_CODES: dict[str, ErrorCode] = {
 #: What the driver reports and what a diagnosis finds, DCP320 to DCP369.
 FAILURE_CODES: dict[str, ErrorCode] = {
     "DCP320": ErrorCode("job spec unusable", "The driver cannot read its job spec; driver and submitter must be of one version."),
-    "DCP321": ErrorCode("SQL does not parse", "A filter or query has a syntax error, or is not a query; Spark's message says where."),
+    "DCP321": ErrorCode(
+        "SQL does not parse", "A filter or query has a syntax error, or is not a query; Spark's message says where."
+    ),
     "DCP322": ErrorCode("SQL cannot be analysed", "A query names a view, column, function or type that is not there."),
-    "DCP323": ErrorCode("SQL failed on its data", "A query met a value that it cannot handle; Spark's message says which rule it broke."),
-    "DCP324": ErrorCode("partition column missing", "A sink's partition column is not in the result, or cannot hold the run's day."),
+    "DCP323": ErrorCode(
+        "SQL failed on its data", "A query met a value that it cannot handle; Spark's message says which rule it broke."
+    ),
+    "DCP324": ErrorCode(
+        "partition column missing", "A sink's partition column is not in the result, or cannot hold the run's day."
+    ),
     "DCP325": ErrorCode("result differs from its columns", "The result does not match the columns that were declared for it."),
     "DCP326": ErrorCode("result differs from its table", "The result or its partitions do not match the table that is there."),
     "DCP327": ErrorCode("merge keys not unique", "The result has several rows for one value of the merge keys."),
@@ -99,7 +105,9 @@ FAILURE_CODES: dict[str, ErrorCode] = {
     "DCP329": ErrorCode("sink without input", "A sink writes a view that is neither a source nor a transformation of the job."),
     "DCP330": ErrorCode("source missing", "A table or path that the job reads is not there."),
     "DCP331": ErrorCode("access denied", "The job may not read or write a table or path."),
-    "DCP335": ErrorCode("commits kept conflicting", "Other writers changed the same table each time that the driver tried to commit."),
+    "DCP335": ErrorCode(
+        "commits kept conflicting", "Other writers changed the same table each time that the driver tried to commit."
+    ),
     "DCP336": ErrorCode("catalog or storage unreachable", "The catalog or the storage did not answer the driver."),
     "DCP337": ErrorCode("catalog not configured", "Spark was started without Iceberg's jar or without the catalog alias."),
     "DCP340": ErrorCode("driver out of memory", "The driver's heap was too small for what it had to hold."),
