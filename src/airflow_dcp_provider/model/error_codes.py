@@ -58,6 +58,9 @@ USAGE_CODES: dict[str, ErrorCode] = {
     ),
     "DCP210": ErrorCode("condition cannot be used", "What `--where` says cannot be read, or does not fit the table's columns."),
     "DCP211": ErrorCode("no such table", "The embedded catalog has no table of this name; the hint lists those that it has."),
+    "DCP212": ErrorCode(
+        "no such execution", "No execution has this id or beginning of an id, more than one has it, or it has no such attempt."
+    ),
 }
 
 #: Executions, DCP300 to DCP319: identity, cancel, time-out.
