@@ -1,1 +1,1 @@
-"""Airflow hooks; thin, with lazy imports."""
+"""Airflow connections and configuration as our values: environments, settings, runners and catalogs."""

@@ -1,1 +1,1 @@
-"""Links of the operators in Airflow's UI."""
+"""Links that a task shows in Airflow: to Spark's own pages, to the execution, to the table."""

@@ -1,1 +1,1 @@
-"""Airflow operators; thin, with lazy imports."""
+"""Operators: thin Airflow faces of the runner and of the tables. Parsing a DAG imports no engine with them."""

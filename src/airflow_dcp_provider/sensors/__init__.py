@@ -1,1 +1,1 @@
-"""Airflow sensors; thin, with lazy imports."""
+"""Sensors. All of them are deferred while they wait: none holds a worker slot."""

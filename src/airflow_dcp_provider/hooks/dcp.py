@@ -1,0 +1,124 @@
+"""Connections of type ``dcp``: one per environment, ``dcp_<environment>``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_dcp_provider.hooks.environment_fields import FIELDS, field_behaviour, parse_environment
+from airflow_dcp_provider.model.environment import Environment, canonical_environment
+from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.runner.runner import SparkRunner
+
+CONNECTION_PREFIX = "dcp_"
+
+#: Names under which an environment's connection is looked for, beside ``dcp_<name>`` itself.
+_ALIASES = {"prod": "dcp_production"}
+
+
+class DcpHook(BaseHook):
+    """Reads one environment from its connection. ``dcp_local`` need not be defined.
+
+    :param dcp_conn_id: the connection's id, ``dcp_<environment>``.
+    """
+
+    conn_name_attr = "dcp_conn_id"
+    default_conn_name = "dcp_local"
+    conn_type = "dcp"
+    hook_name = "DCP environment"
+
+    def __init__(self, dcp_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.dcp_conn_id = dcp_conn_id
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's fields for Airflow before 3.2, which does not read them from the provider's metadata."""
+        try:
+            from flask_appbuilder.fieldwidgets import BS3TextFieldWidget  # type: ignore[import-not-found, unused-ignore]
+            from wtforms import IntegerField, StringField  # type: ignore[import-untyped, import-not-found, unused-ignore]
+            from wtforms.validators import Optional  # type: ignore[import-untyped, import-not-found, unused-ignore]
+        except ImportError:
+            # Without these packages there is no form that could show the fields.
+            return {}
+        classes = {"integer": IntegerField}
+        return {
+            name: classes.get(field.json_type, StringField)(
+                field.label if field.json_type in {"string", "integer"} else f"{field.label} (JSON)",
+                validators=[Optional()],
+                widget=BS3TextFieldWidget(),
+                description=field.description,
+            )
+            for name, field in FIELDS.items()
+        }
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return which standard fields the form hides, for Airflow before 3.2."""
+        return field_behaviour()
+
+    def get_conn(self) -> Environment:
+        """Return the environment; see :meth:`get_environment`."""
+        return self.get_environment()
+
+    def get_environment(self) -> Environment:
+        """Return the environment that the connection describes.
+
+        :raises DcpEnvironmentError: DCP410 when the connection's id names no environment, DCP412 or DCP413 when a field is wrong,
+            DCP416 when the connection is not defined or its extra is no JSON object.
+        """
+        return self._environment(canonical_environment(self.dcp_conn_id.removeprefix(CONNECTION_PREFIX)))
+
+    def _environment(self, name: str) -> Environment:
+        try:
+            connection = self.get_connection(self.dcp_conn_id)
+        except AirflowNotFoundException as error:
+            if name == "local":
+                return Environment("local")
+            raise DcpEnvironmentError(
+                f"environment {name} has no connection {self.dcp_conn_id}",
+                code="DCP416",
+                hint=f"define a connection {self.dcp_conn_id} of type dcp",
+            ) from error
+        try:
+            extra = connection.extra_dejson
+        except ValueError as error:
+            raise DcpEnvironmentError(
+                f"the extra of connection {self.dcp_conn_id} is not JSON: {error}", code="DCP416", hint="write a JSON object"
+            ) from error
+        return parse_environment(name, self.dcp_conn_id, extra)
+
+    def get_runner(self) -> SparkRunner:
+        """Return the Spark Runner of the connection's environment; see :func:`airflow_dcp_provider.hooks.runners.runner_for`."""
+        from airflow_dcp_provider.hooks.runners import runner_for
+
+        return runner_for(self.get_environment())
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Whether the environment can be read and its backend is offered, and one sentence on it."""
+        from airflow_dcp_provider.model.errors import DcpError
+
+        try:
+            environment = self.get_environment()
+            self.get_runner()
+        except DcpError as error:
+            return False, str(error)
+        return True, f"environment {environment.name} runs on the backend {environment.backend}"
+
+
+def environment_for(name: str) -> Environment:
+    """Return an environment by its name (``production`` is ``prod``).
+
+    :raises DcpEnvironmentError: as :meth:`DcpHook.get_environment`.
+    """
+    canonical = canonical_environment(name)
+    first = f"{CONNECTION_PREFIX}{canonical}"
+    for conn_id in (first, _ALIASES.get(canonical, first)):
+        try:
+            return DcpHook(conn_id).get_environment()
+        except DcpEnvironmentError as error:
+            if error.code != "DCP416" or not isinstance(error.__cause__, AirflowNotFoundException):
+                raise
+            missing = error
+    raise missing

@@ -1,0 +1,119 @@
+"""From what an operator was given to the one job of this run: resolved for its environment and rendered for its date."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_dcp_provider.hooks.settings import read_settings
+from airflow_dcp_provider.model.errors import DcpEnvironmentError, UsageError
+from airflow_dcp_provider.model.execution import Actor, AttemptRequest
+from airflow_dcp_provider.model.job import JobSpec
+from airflow_dcp_provider.model.templates import render_job
+from airflow_dcp_provider.operators.run_context import RunDate, choose_environment, run_date, template_context
+from airflow_dcp_provider.runner.identity import fingerprint
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_dcp_provider.model.environment import Environment
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """The job of one run.
+
+    :param job: resolved and rendered.
+    :param fingerprint: of the job as it was before it was rendered.
+    """
+
+    job: JobSpec
+    fingerprint: str
+    environment: str
+    date: RunDate
+
+
+def resolve_job(
+    context: Context,
+    job: Mapping[str, Any] | JobSpec | None,
+    jobs: Mapping[str, Mapping[str, Any]] | None,
+    own_environment: str | None = None,
+) -> RunJob:
+    """Return this run's job.
+
+    :param job: a hand-written DAG's one job, as a mapping with :class:`JobSpec`'s fields; it runs in any environment.
+    :param jobs: a generated DAG's jobs, environment -> ``{"job", "fingerprint"}``; only the chosen one is looked at.
+    :param own_environment: the environment that the task was given, or None.
+    :raises DcpEnvironmentError: DCP415 when the run chose an environment that is not offered.
+    :raises ExecutionError: DCP312 when a template cannot be rendered.
+    :raises UsageError: DCP200 when the job is no job.
+    """
+    settings = read_settings()
+    date = run_date(context)
+    if jobs is not None:
+        name = choose_environment(context, own_environment, settings.environment, list(jobs))
+        entry = jobs[name]
+        plain, mark = dict(entry["job"]), str(entry["fingerprint"])
+    else:
+        plain = job.to_dict() if isinstance(job, JobSpec) else dict(job or {})
+        wanted = own_environment or plain.get("environment")
+        name = choose_environment(context, wanted, settings.environment, settings.environments)
+        plain["environment"] = name
+        mark = fingerprint(plain)
+    rendered = plain if plain.get("rendered") else render_job(plain, template_context(context, name))
+    try:
+        return RunJob(JobSpec.from_dict(rendered), mark, name, date)
+    except TypeError as error:
+        raise UsageError(
+            f"the job is not complete or has an unknown field: {error}",
+            hint="see airflow_dcp_provider.model.job.JobSpec for its fields",
+        ) from error
+
+
+def check_team(job: JobSpec, environment: Environment) -> None:
+    """Refuse a job of a team that the environment does not serve.
+
+    :raises DcpEnvironmentError: DCP418.
+    """
+    if environment.teams and job.team not in environment.teams:
+        raise DcpEnvironmentError(
+            f"environment {environment.name} does not serve the team `{job.team}` of {job.manifest_id}",
+            code="DCP418",
+            hint=f"it serves: {', '.join(environment.teams)}; its owner can add the team to the connection dcp_{environment.name}",
+        )
+
+
+def summary(found: RunJob, backend: str, airflow_retries: int) -> dict[str, Any]:
+    """Return what the Rendered Template tab shows first: what runs, where, for which day, and who retries what."""
+    policy = found.job.retry_policy
+    spark = (
+        f"{policy.max_retries}, {policy.retry_interval:g} s apart (the manifest's retryPolicy)" if policy.max_retries else "none"
+    )
+    return {
+        "what": found.job.manifest_id,
+        "environment": found.environment,
+        "where": "a Spark process on the worker's host" if backend == "local" else backend,
+        "ds": found.date.ds,
+        "ds comes from": found.date.source,
+        "data interval": f"{found.date.interval_start.isoformat()} to {found.date.interval_end.isoformat()}",
+        "reads": [source.path or f"{source.catalog}.{source.database}.{source.table}" for source in found.job.core_etl.job.sources],
+        "writes": [f"{sink.catalog}.{sink.database}.{sink.table} ({sink.mode})" for sink in found.job.core_etl.job.sinks],
+        "Spark retries": spark,
+        "Airflow retries": f"{airflow_retries}, for faults of the infrastructure only: they never start a Spark attempt",
+        "time-out": "none" if found.job.timeout is None else f"{found.job.timeout:g} s from the first submit, retries included",
+        "fingerprint": found.fingerprint,
+    }
+
+
+def attempt_summary(request: AttemptRequest, actor: Actor) -> dict[str, Any]:
+    """Return what the Rendered Template tab of a waiting task shows."""
+    return {
+        "what": request.manifest_id,
+        "environment": request.ref.environment,
+        "execution": request.ref.execution_id,
+        "submitted attempt": request.ref.attempt,
+        "resource": request.ref.name,
+        "ds": request.ds,
+        "try": actor.try_number,
+    }

@@ -1,0 +1,138 @@
+"""What a task knows of its run, as our values: the run's date, its template names, its environment, and who asks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_dcp_provider.model.environment import canonical_environment
+from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.model.execution import Actor
+from airflow_dcp_provider.model.templates import date_names, macros
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+#: Under this key a value is kept that lives as long as the DAG run: in the task's state (Airflow 3.3) or in XCom (before).
+NONCE_KEY = "dcp_run_nonce"
+
+
+@dataclass(frozen=True)
+class RunDate:
+    """The date that a run stands for.
+
+    :param source: where ``moment`` comes from: ``logical_date``, or ``run_after`` for a run without a logical date.
+    """
+
+    moment: dt.datetime
+    interval_start: dt.datetime
+    interval_end: dt.datetime
+    source: str
+
+    @property
+    def ds(self) -> str:
+        """The run's own day, ``YYYY-MM-DD``."""
+        return self.moment.strftime("%Y-%m-%d")
+
+
+def run_date(context: Context) -> RunDate:
+    """Return the run's date: its logical date's, or for a run without one (by hand, by an asset) its ``run_after``'s."""
+    run: Any = context["dag_run"]
+    source = "logical_date" if run.logical_date is not None else "run_after"
+    moment: dt.datetime = run.logical_date or run.run_after
+    return RunDate(moment, run.data_interval_start or moment, run.data_interval_end or moment, source)
+
+
+def template_context(context: Context, environment: str) -> dict[str, Any]:
+    """Return the names that a job's templates may use, see :data:`airflow_dcp_provider.model.templates.ALLOWED_NAMES`.
+
+    ``params`` are the trigger form's free parameters (``params["parameters"]``, above the DAG's own defaults of them); in a DAG
+    without such a parameter, all of the run's.
+    """
+    date = run_date(context)
+    return {
+        **date_names(date.moment, date.interval_start, date.interval_end),
+        "run_id": context["run_id"],
+        "dag_id": context["ti"].dag_id,
+        "environment": environment,
+        "params": {**_parameters(context), "environment": environment},
+        "macros": macros(),
+    }
+
+
+def _parameters(context: Context) -> dict[str, Any]:
+    params = dict(context["params"])
+    given = params.get("parameters")
+    if not isinstance(given, Mapping):
+        return params
+    declared = getattr(context["dag"], "params", None)
+    defaults = declared.get_param("parameters").value if declared is not None and "parameters" in declared else None
+    return {**(defaults if isinstance(defaults, Mapping) else {}), **given}
+
+
+def choose_environment(context: Context, own: str | None, default: str, allowed: Collection[str]) -> str:
+    """Return the run's environment: the trigger form's, else the task's own, else the deployment's.
+
+    :param own: what the task was given, or None.
+    :param default: the deployment's environment.
+    :param allowed: the environments that the DAG was built for.
+    :raises DcpEnvironmentError: DCP410 for an unknown name, DCP415 for one that is not allowed.
+    """
+    name = canonical_environment(str(context["params"].get("environment") or own or default))
+    if name not in allowed:
+        raise DcpEnvironmentError(
+            f"this run is to use the environment {name}, which is not offered here",
+            code="DCP415",
+            hint=f"choose one of: {', '.join(sorted(allowed))}; [dcp] environments lists those of the deployment",
+        )
+    return name
+
+
+def actor_of(context: Context) -> Actor:
+    """Return who asks: the task, its try, and the try that began this round of tries.
+
+    Clearing a finished task raises ``max_tries``, an automatic retry and clearing a running task do not; so does Airflow's SDK
+    count (``get_first_reschedule_date``).
+    """
+    ti: Any = context["ti"]
+    retries = context["task"].retries or 0
+    return Actor(task_id=ti.task_id, try_number=ti.try_number, round_try=ti.max_tries - retries + 1)
+
+
+def map_index(context: Context) -> int:
+    """Return the task's map index, -1 for a task that is not mapped."""
+    found = context["ti"].map_index
+    return -1 if found is None else int(found)
+
+
+def run_key(context: Context) -> str:
+    """Return ``dag_id/run_id/map_index``."""
+    ti = context["ti"]
+    return f"{ti.dag_id}/{ti.run_id}/{map_index(context)}"
+
+
+def run_nonce(context: Context) -> str:
+    """Return the value that lives as long as the DAG run, so that a run that is deleted and made again is another execution.
+
+    From Airflow 3.3 on it is in the task's state, which survives tries and clears and goes with the run; it is stored before it is
+    used. Before 3.3 it is what an upstream :class:`~airflow_dcp_provider.operators.tables.EnsureTablesOperator` pushed, else empty.
+    """
+    state: Any = context.get("task_state_store")
+    if state is not None:
+        known = state.get(NONCE_KEY)
+        if not known:
+            known = uuid.uuid4().hex
+            state.set(NONCE_KEY, known)
+        return str(known)
+    upstream = sorted(context["task"].upstream_task_ids)
+    pushed = context["ti"].xcom_pull(task_ids=upstream, key=NONCE_KEY) if upstream else []
+    return next((str(value) for value in pushed or [] if value), "")
+
+
+def push_nonce(context: Context) -> None:
+    """Keep a nonce in XCom where Airflow has no task state (before 3.3)."""
+    if context.get("task_state_store") is None:
+        context["ti"].xcom_push(key=NONCE_KEY, value=uuid.uuid4().hex)

@@ -1,0 +1,142 @@
+"""Submits a Spark execution exactly once and returns; the sensor in :mod:`airflow_dcp_provider.sensors.spark_execution` waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+
+from airflow_dcp_provider.hooks.dcp import environment_for
+from airflow_dcp_provider.hooks.runners import runner_for
+from airflow_dcp_provider.links.execution import ExecutionLink, SparkUiLink, TableLink, push_links
+from airflow_dcp_provider.model.errors import DcpError, UsageError
+from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation
+from airflow_dcp_provider.model.job import JobSpec
+from airflow_dcp_provider.operators.faults import faults
+from airflow_dcp_provider.operators.jobs import RunJob, check_team, resolve_job, summary
+from airflow_dcp_provider.operators.run_context import actor_of, map_index, run_key, run_nonce
+from airflow_dcp_provider.runner.identity import execution_id, idempotency_key
+from airflow_dcp_provider.runner.runner import SparkRunner
+from airflow_dcp_provider.runner.values import SubmitRequest
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SparkRunnerSubmitOperator(BaseOperator):
+    """Submits one Spark execution and returns its handle, an :class:`Execution` as a mapping.
+
+    However often the task is tried, one execution has one attempt: what exists already is handed on.
+
+    :param job: the job, in a hand-written DAG: a :class:`JobSpec` or a mapping with its fields. Texts may hold the templates that
+        :mod:`airflow_dcp_provider.model.templates` allows.
+    :param jobs: in a generated DAG, environment -> ``{"job": ..., "fingerprint": ...}``. It is not part of the serialized DAG.
+    :param environment: the environment to run in; the run's parameter ``environment`` is above it, ``[dcp] environment`` below.
+    """
+
+    template_fields: Sequence[str] = ("run", "job")
+    template_fields_renderers = {"run": "json", "job": "json"}  # noqa: RUF012 - as BaseOperator declares it
+    operator_extra_links = (SparkUiLink(), ExecutionLink(), TableLink())
+    ui_color = "#e8f1fb"
+
+    def __init__(
+        self,
+        *,
+        job: Mapping[str, Any] | JobSpec | None = None,
+        jobs: Mapping[str, Mapping[str, Any]] | None = None,
+        environment: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if (job is None) == (jobs is None):
+            raise UsageError(f"task {self.task_id} needs either `job` or `jobs`", hint="a hand-written DAG gives one `job`")
+        self.job = job.to_dict() if isinstance(job, JobSpec) else job
+        self.jobs = jobs
+        self.environment = environment
+        #: What the Rendered Template tab shows first; filled when the task runs.
+        self.run: dict[str, Any] = {}
+        self._found: RunJob | None = None
+        self._runner: SparkRunner | None = None
+        self._submitting: AttemptRef | None = None
+        self._actor = Actor()
+        self._killed = False
+
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:  # noqa: ARG002 - ours is sandboxed
+        """Choose the run's environment and render its job with the names that manifests may use, in a sandbox."""
+        with faults():
+            given: Any = self.job
+            job = given.resolve(context) if hasattr(given, "resolve") else given
+            found = resolve_job(context, job, self.jobs, self.environment)
+            backend = environment_for(found.environment).backend
+        self._found = found
+        self.run = summary(found, backend, self.retries or 0)
+        self.job = found.job.to_dict()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Submit, or find what was submitted before, and return the execution's handle."""
+        with faults():
+            if self._found is None:
+                self.render_template_fields(context)
+            found = self._found
+            if found is None:
+                raise AssertionError
+            environment = environment_for(found.environment)
+            check_team(found.job, environment)
+            self._runner = runner_for(environment)
+            self._actor = actor_of(context)
+            request = self._request(context, found)
+            identity = execution_id(request.idempotency_key)
+            self._submitting = AttemptRef(identity, 1, found.environment, request.cluster, request.namespace, "")
+            execution = self._runner.submit(request)
+        if self._killed:
+            # The kill came before there was an attempt to cancel.
+            self._cancel()
+            raise AirflowFailException("the task was killed while it submitted; what it had started was cancelled")
+        for warning in execution.warnings:
+            self.log.warning(warning)
+        self.log.info("Execution %s, attempt %d (%s)", execution.execution_id, execution.ref.attempt, execution.ref.name)
+        push_links(context, found.job, environment, self._runner.check(execution.ref), self._waiting_task())
+        return execution.to_dict()
+
+    def on_kill(self) -> None:
+        """Cancel the attempt that is being submitted; the next try of this task starts the next one."""
+        self._killed = True
+        self._cancel()
+
+    def _request(self, context: Context, found: RunJob) -> SubmitRequest:
+        ti = context["ti"]
+        key = idempotency_key(
+            found.job.manifest_id,
+            found.environment,
+            ti.dag_id,
+            ti.run_id,
+            map_index(context),
+            self._actor.round_try,
+            run_nonce(context),
+        )
+        return SubmitRequest(
+            idempotency_key=key,
+            job=found.job,
+            fingerprint=found.fingerprint,
+            actor=self._actor,
+            run_key=run_key(context),
+            ds=found.date.ds,
+        )
+
+    def _cancel(self) -> None:
+        if self._runner is None or self._submitting is None:
+            return
+        try:
+            latest = self._runner.backend.latest(self._submitting)
+            if latest is not None:
+                self.log.info("Cancelling attempt %d of execution %s", latest.ref.attempt, latest.ref.execution_id)
+                self._runner.cancel(latest.ref, Cancellation(self._actor, "kill", time.time()))
+        except DcpError as error:
+            self.log.warning("The attempt could not be cancelled: %s", error)
+
+    def _waiting_task(self) -> str:
+        """Return the one task that follows, whose log is the driver's; this task where there is not exactly one."""
+        following = sorted(self.downstream_task_ids)
+        return following[0] if len(following) == 1 else self.task_id

@@ -1,0 +1,195 @@
+"""Waits for a Spark execution without holding a worker, and carries its retries out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseSensorOperator
+
+from airflow_dcp_provider.hooks.dcp import environment_for
+from airflow_dcp_provider.hooks.runners import runner_for
+from airflow_dcp_provider.links.execution import ExecutionLink, SparkUiLink, TableLink, push_links
+from airflow_dcp_provider.model.errors import DcpError, UsageError
+from airflow_dcp_provider.model.execution import Actor, Attempt, Cancellation, Execution
+from airflow_dcp_provider.model.job import JobSpec
+from airflow_dcp_provider.operators.faults import faults
+from airflow_dcp_provider.operators.jobs import check_team, resolve_job
+from airflow_dcp_provider.operators.run_context import actor_of
+from airflow_dcp_provider.runner.runner import SparkRunner
+from airflow_dcp_provider.runner.values import Outcome
+from airflow_dcp_provider.sensors.driver_log import DriverLog
+from airflow_dcp_provider.triggers.spark_execution import watch
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_dcp_provider.model.environment import Environment
+
+#: What Airflow passes as the next method when a trigger ended without an event, and as the reason when its time was over.
+_TRIGGER_FAILED = "__fail__"
+_TRIGGER_TIMEOUT = "Trigger timeout"
+
+
+class SparkExecutionSensor(BaseSensorOperator):
+    """Waits until the execution has succeeded or failed, and returns its handle and its last attempt.
+
+    While it waits it is deferred. The execution's own retry policy and time-out are carried out here; Airflow's ``retries`` are for
+    faults of the infrastructure and start no Spark attempt. Clearing the task starts the next attempt from the job as it is now.
+
+    :param execution: the output of :class:`~airflow_dcp_provider.operators.spark_runner.SparkRunnerSubmitOperator`.
+    :param job: the job, as the submit task was given it; needed only to resolve it afresh.
+    :param jobs: likewise in a generated DAG. Without both, further attempts run the spec frozen at submit; where that has no
+        retry policy either, the task only observes.
+    :param poll_interval: seconds between two looks of the trigger.
+    :param timeout: seconds after which the attempt is cancelled and the task fails, counted from each deferral; None for the
+        execution's own time-out alone.
+    """
+
+    template_fields: Sequence[str] = ("execution",)
+    template_fields_renderers = {"execution": "json"}  # noqa: RUF012 - as BaseOperator declares it
+    operator_extra_links = (SparkUiLink(), ExecutionLink(), TableLink())
+    ui_color = "#f3ecfb"
+
+    def __init__(
+        self,
+        *,
+        execution: Any,
+        job: Mapping[str, Any] | JobSpec | None = None,
+        jobs: Mapping[str, Mapping[str, Any]] | None = None,
+        poll_interval: float = 1.0,
+        timeout: float | timedelta | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs if timeout is None else {**kwargs, "timeout": timeout})
+        self.execution = execution
+        self.job = job
+        self.jobs = jobs
+        self.poll_interval = poll_interval
+        self.wait_timeout = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        self._runner: SparkRunner | None = None
+        self._handle: Execution | None = None
+        self._actor = Actor()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look at the execution; defer, go on with its next attempt, fail, or return its last one."""
+        return self._advance(context, self._read_handle(), {})
+
+    def resume(
+        self, context: Context, event: Mapping[str, Any] | None = None, handle: Any = None, copied: Any = None
+    ) -> dict[str, Any]:
+        """Go on after the trigger has fired; the same as :meth:`execute`, with what it knew.
+
+        :param event: why the trigger fired; what follows is decided from the attempt itself.
+        :param handle: the execution's handle as it was when the task was deferred.
+        :param copied: how far the driver's logs were copied.
+        """
+        self.log.info("Resumed: %s", (event or {}).get("reason", "no event"))
+        known = Execution.from_dict(handle) if handle else self._read_handle()
+        return self._advance(context, known, copied or {})
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Cancel the attempt when Airflow ended the deferral because a time-out that somebody set was over."""
+        if next_method == _TRIGGER_FAILED and (next_kwargs or {}).get("error") == _TRIGGER_TIMEOUT:
+            self._prepare(context, self._read_handle())
+            self._cancel("timeout")
+        return super().resume_execution(next_method, next_kwargs, context)
+
+    def on_kill(self) -> None:
+        """Cancel the latest attempt in this try's name."""
+        self._cancel("kill")
+
+    def _prepare(self, context: Context, handle: Execution) -> tuple[SparkRunner, Environment]:
+        with faults():
+            environment = environment_for(handle.ref.environment)
+            self._runner = runner_for(environment)
+        self._handle = handle
+        self._actor = actor_of(context)
+        return self._runner, environment
+
+    def _advance(self, context: Context, handle: Execution, copied: Mapping[str, int]) -> dict[str, Any]:
+        runner, environment = self._prepare(context, handle)
+        log = DriverLog(runner.backend, self.log, copied)
+        log.copy(handle.ref)
+        with faults():
+            outcome = runner.advance(handle, self._actor, self._fresh(context, handle))
+        self._handle = outcome.execution
+        log.copy(handle.ref)
+        if outcome.attempt is None:
+            raise AirflowFailException(str(outcome.error))
+        log.copy(outcome.attempt.ref)
+        job = JobSpec.from_dict(outcome.attempt.request.job)
+        push_links(context, job, environment, outcome.attempt, self.task_id)
+        self.log.info("Attempt %d of execution %s: %s", outcome.attempt.ref.attempt, handle.execution_id, _state(outcome.attempt))
+        if outcome.action in {"wait", "retry_at"}:
+            self._defer(outcome, outcome.attempt, log)
+        if outcome.action == "failed":
+            raise AirflowFailException(str(outcome.error))
+        return {"execution": outcome.execution.to_dict(), "attempt": outcome.attempt.to_dict()}
+
+    def _defer(self, outcome: Outcome, attempt: Attempt, log: DriverLog) -> NoReturn:
+        due = outcome.until if outcome.action == "retry_at" else None
+        if due is not None:
+            self.log.info("The next attempt is due in %.0f s", max(0.0, due - time.time()))
+        trigger = watch(
+            attempt.ref,
+            self._actor,
+            deadline=outcome.until if outcome.action == "wait" else None,
+            not_before=due,
+            # An attempt that is being cancelled, or that has ended, is waited for until nothing of it runs any more.
+            await_gone=attempt.state.is_terminal or attempt.cancellation is not None,
+            poll_interval=self.poll_interval,
+        )
+        self.defer(
+            trigger=trigger,
+            method_name="resume",
+            kwargs={"handle": outcome.execution.to_dict(), "copied": log.copied},
+            timeout=None if self.wait_timeout is None else timedelta(seconds=self.wait_timeout),
+        )
+
+    def _fresh(self, context: Context, handle: Execution) -> Callable[[], tuple[JobSpec, str]] | None:
+        """Return what gives the job of an attempt that does not come from the frozen spec; None to only observe."""
+        frozen = JobSpec.from_dict(handle.request.job)
+        if self.jobs is None and self.job is None:
+            return (lambda: (frozen, handle.request.fingerprint)) if frozen.retry_policy.max_retries else None
+
+        def resolve() -> tuple[JobSpec, str]:
+            # The environment stays the execution's own, whatever the task's default has become.
+            found = resolve_job(context, self.job, self.jobs, handle.ref.environment)
+            if found.environment != handle.ref.environment:
+                raise UsageError(
+                    f"execution {handle.execution_id} runs in {handle.ref.environment}, not in {found.environment}",
+                    hint="clear the submit task to run the job in the other environment",
+                )
+            check_team(found.job, environment_for(found.environment))
+            return found.job, found.fingerprint
+
+        return resolve
+
+    def _read_handle(self) -> Execution:
+        given: Any = self.execution
+        if not isinstance(given, Mapping) or "request" not in given:
+            raise AirflowFailException(
+                "DCP200 there is no execution to wait for; clear the submit task, or give its output as `execution`"
+            )
+        return Execution.from_dict(given)
+
+    def _cancel(self, reason: str) -> None:
+        if self._runner is None or self._handle is None:
+            return
+        try:
+            latest = self._runner.backend.latest(self._handle.ref)
+            if latest is not None and not latest.state.is_terminal:
+                self.log.info("Cancelling attempt %d of execution %s (%s)", latest.ref.attempt, latest.ref.execution_id, reason)
+                self._runner.cancel(latest.ref, Cancellation(self._actor, reason, time.time()))
+        except DcpError as error:
+            self.log.warning("The attempt could not be cancelled: %s", error)
+
+
+def _state(attempt: Attempt) -> str:
+    if attempt.failure is None:
+        return f"{attempt.state}{f' ({attempt.message})' if attempt.message else ''}"
+    return f"{attempt.state}, {asdict(attempt.failure)['message']}"

@@ -1,0 +1,128 @@
+"""Watches one attempt of a Spark execution while the waiting task is deferred."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
+
+from airflow_dcp_provider.hooks.dcp import environment_for
+from airflow_dcp_provider.hooks.runners import runner_for
+from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation
+from airflow_dcp_provider.runner.runner import SparkRunner
+from airflow_dcp_provider.triggers.kill import NATIVE_ON_KILL, killed_by_user
+
+#: After so many looks in a row that failed, the task is asked to look for itself.
+_PATIENCE = 60
+
+
+class SparkExecutionTrigger(BaseTrigger):
+    """Fires once the attempt has ended, its deadline is reached, or the next attempt is due. What follows is the task's to decide.
+
+    :param ref: the attempt, an :class:`AttemptRef` as a mapping.
+    :param actor: the waiting task, an :class:`Actor` as a mapping; a kill is asked for in its name.
+    :param deadline: epoch seconds at which the attempt is to be cancelled, or None. It is absolute: a restart moves nothing.
+    :param not_before: epoch seconds at which the next attempt is due; then only the time is waited for.
+    :param await_gone: wait until nothing of the attempt runs any more, instead of until it has ended.
+    :param poll_interval: seconds between two looks.
+    """
+
+    def __init__(
+        self,
+        *,
+        ref: Mapping[str, Any],
+        actor: Mapping[str, Any],
+        deadline: float | None = None,
+        not_before: float | None = None,
+        await_gone: bool = False,
+        poll_interval: float = 1.0,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.ref = dict(ref)
+        self.actor = dict(actor)
+        self.deadline = deadline
+        self.not_before = not_before
+        self.await_gone = await_gone
+        self.poll_interval = poll_interval
+        self._fired = False
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class's path and its arguments."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "ref": self.ref,
+                "actor": self.actor,
+                "deadline": self.deadline,
+                "not_before": self.not_before,
+                "await_gone": self.await_gone,
+                "poll_interval": self.poll_interval,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, then fire one event that says why: ``due``, ``deadline``, ``ended`` or ``unreadable``."""
+        if self.not_before is not None:
+            await asyncio.sleep(max(0.0, self.not_before - time.time()))
+            reason = "due"
+        else:
+            reason = await self._ended()
+        self._fired = True
+        yield TriggerEvent({"reason": reason, "attempt": self.ref["attempt"]})  # type: ignore[no-untyped-call]
+
+    async def _ended(self) -> str:
+        runner: SparkRunner | None = None
+        failures = 0
+        while True:
+            try:
+                # A connection is read through the event loop, which only asgiref's threads can reach; looking reads files alone.
+                runner = runner or await sync_to_async(self._open, thread_sensitive=False)()
+                if await asyncio.to_thread(self._is_over, runner):
+                    return "ended"
+                failures = 0
+            except Exception:
+                # One failing look fails nothing: the attempt goes on whether or not it can be seen.
+                failures += 1
+                if failures >= _PATIENCE:
+                    self.log.exception("attempt %s cannot be looked at", self.ref["name"])
+                    return "unreadable"
+            if not self.await_gone and self.deadline is not None and time.time() >= self.deadline:
+                return "deadline"
+            await asyncio.sleep(self.poll_interval)
+
+    def _open(self) -> SparkRunner:
+        return runner_for(environment_for(self.ref["environment"]))
+
+    def _is_over(self, runner: SparkRunner) -> bool:
+        ref = AttemptRef(**self.ref)
+        attempt = runner.backend.get(ref)
+        if attempt is None:
+            return True
+        return runner.backend.is_gone(ref) if self.await_gone else attempt.state.is_terminal
+
+    async def on_kill(self) -> None:
+        """Cancel the attempt, because somebody marked, cleared or failed the deferred task (Airflow 3.3 and later call this)."""
+        if not self._fired:
+            await sync_to_async(self._cancel, thread_sensitive=False)()
+
+    async def cleanup(self) -> None:
+        """Before Airflow 3.3, which has no ``on_kill``: cancel the attempt when the task is deferred no more.
+
+        A triggerer that restarts ends its triggers too; then the task is still deferred and nothing is cancelled.
+        """
+        if not NATIVE_ON_KILL and not self._fired and await killed_by_user(self.task_instance):
+            await sync_to_async(self._cancel, thread_sensitive=False)()
+
+    def _cancel(self) -> None:
+        self.log.info("the task was killed: cancelling attempt %s", self.ref["name"])
+        self._open().cancel(AttemptRef(**self.ref), Cancellation(Actor(**self.actor), "kill", time.time()))
+
+
+def watch(ref: AttemptRef, actor: Actor, **options: Any) -> SparkExecutionTrigger:
+    """Return the trigger that watches ``ref`` for ``actor``; ``options`` are the trigger's other arguments."""
+    return SparkExecutionTrigger(ref=asdict(ref), actor=asdict(actor), **options)
