@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from airflow_dcp_provider.embedded_catalog.names import location_of
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog.sql import SqlCatalog
+    from airflow_dcp_provider.embedded_catalog.sqlite import SqliteCatalog
 
 #: The name under which the catalog's rows are kept; every process must use the same one.
 CATALOG_NAME = "embedded"
@@ -49,30 +49,20 @@ class EmbeddedCatalog:
             "warehouse": location_of(self.warehouse),
         }
 
-    def catalog(self, **properties: str) -> SqlCatalog:
-        """Open the catalog with pyiceberg, creating it when it is missing. The caller closes it.
+    def catalog(self, **properties: str) -> SqliteCatalog:
+        """Open the catalog with pyiceberg, creating it when it is missing.
 
         Any number of processes may do so at once; only one creates the tables.
 
         :param properties: further pyiceberg properties, for example ``py-io-impl``.
-        :raises DcpEnvironmentError: DCP425 when the home folder or the SQLite file cannot be used, DCP426 when pyiceberg's support
-            for SQLite is not installed.
+        :raises DcpEnvironmentError: DCP425 when the home folder or the SQLite file cannot be used.
         """
-        try:
-            from pyiceberg.catalog.sql import SqlCatalog
-        except ImportError as error:
-            raise DcpEnvironmentError(
-                f"the embedded catalog cannot be opened: {error}",
-                code="DCP426",
-                hint="install the extra `local` (pyiceberg with SQLite and Arrow), or give the environment a catalog connection",
-            ) from error
-        from sqlalchemy.exc import SQLAlchemyError
+        from airflow_dcp_provider.embedded_catalog.sqlite import SqliteCatalog
 
         try:
             with self._locked():
-                _set_journal(self.database)
-                return SqlCatalog(CATALOG_NAME, **self.properties(), **properties)
-        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+                return SqliteCatalog(CATALOG_NAME, self.database, BUSY_TIMEOUT, warehouse=location_of(self.warehouse), **properties)
+        except (OSError, sqlite3.Error) as error:
             raise DcpEnvironmentError(
                 f"the embedded catalog at {self.home} cannot be used: {_first_line(error)}",
                 code="DCP425",
@@ -86,12 +76,6 @@ class EmbeddedCatalog:
         with (self.home / "catalog.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _set_journal(database: Path) -> None:
-    """Switch the file to write-ahead logging, so that readers never wait for a writer. The mode is kept in the file."""
-    with closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL").fetchone()
 
 
 def _first_line(error: BaseException) -> str:

@@ -49,7 +49,7 @@ _KNOWN = {
 
 
 def problem_of(error: Exception) -> RestError:
-    """Return the answer for an exception of pyiceberg, pydantic or SQLAlchemy; an unknown one is an internal error (500)."""
+    """Return the answer for an exception of pyiceberg, pydantic or sqlite3; an unknown one is an internal error (500)."""
     if isinstance(error, RestError):
         return error
     for kind in type(error).__mro__:

@@ -1,4 +1,4 @@
-"""The endpoints of the Iceberg REST specification that Spark and pyiceberg need, over pyiceberg's ``SqlCatalog``.
+"""The endpoints of the Iceberg REST specification that Spark and pyiceberg need, over :class:`SqliteCatalog`.
 
 Each endpoint is a small function ``(service, request) -> answer``; :data:`ROUTES` says which path it serves. Nothing here knows
 sockets. The catalog holds tables only, no views, and namespaces of one level.
@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from pyiceberg.catalog.rest import CreateTableRequest, RegisterTableRequest
-from pyiceberg.catalog.sql import IcebergNamespaceProperties, SqlCatalog
-from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchNamespaceError
+from pyiceberg.exceptions import NoSuchNamespaceError
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
 from pyiceberg.table import CommitTableRequest, StagedTable, Table
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 from pyiceberg.table.update import SetLocationUpdate, SetPropertiesUpdate
-from sqlalchemy.exc import IntegrityError
 
 from airflow_dcp_provider.embedded_catalog.names import is_inside, is_plain_name, location_of
 from airflow_dcp_provider.embedded_catalog.problems import RestError, bad_request
+from airflow_dcp_provider.embedded_catalog.sqlite import SqliteCatalog
 
 #: Between the levels of a namespace in a path, after decoding.
 _LEVEL = "\x1f"
@@ -57,7 +56,7 @@ class CatalogService:
     the clients of one server needless conflicts.
     """
 
-    def __init__(self, catalog: SqlCatalog, warehouse: Path) -> None:
+    def __init__(self, catalog: SqliteCatalog, warehouse: Path) -> None:
         self.catalog = catalog
         self.warehouse = warehouse
         self.changing = threading.Lock()
@@ -121,13 +120,8 @@ def create_namespace(service: CatalogService, request: Request) -> Answer:
     namespace = _namespace(_LEVEL.join(request.body["namespace"]))
     properties = {str(key): str(value) for key, value in (request.body.get("properties") or {}).items()}
     service.checked_location(properties.get("location"))
-    # The catalog keeps a namespace as its properties, so there must always be one.
-    stored = {**IcebergNamespaceProperties.NAMESPACE_MINIMAL_PROPERTIES, **properties}
     with service.changing:
-        try:
-            service.catalog.create_namespace(namespace, stored)
-        except IntegrityError as error:
-            raise NamespaceAlreadyExistsError(f"Namespace {namespace[0]} already exists") from error
+        service.catalog.create_namespace(namespace, properties)
     return Answer(body={"namespace": list(namespace), "properties": properties})
 
 
@@ -159,8 +153,7 @@ def update_namespace(service: CatalogService, request: Request) -> Answer:
         raise RestError(422, "UnprocessableEntityException", "a property is both set and removed")
     service.checked_location(updates.get("location"))
     with service.changing:
-        keep = set(IcebergNamespaceProperties.NAMESPACE_MINIMAL_PROPERTIES)
-        summary = service.catalog.update_namespace_properties(namespace, removals - keep, updates)
+        summary = service.catalog.update_namespace_properties(namespace, removals, updates)
     return Answer(body={"updated": summary.updated, "removed": summary.removed, "missing": summary.missing})
 
 

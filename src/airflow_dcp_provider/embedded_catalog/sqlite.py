@@ -82,7 +82,7 @@ class SqliteCatalog(MetastoreCatalog):
 
     # Tables
 
-    def create_table(
+    def create_table(  # noqa: PLR0917 -- the interface's parameters
         self,
         identifier: str | Identifier,
         schema: Schema | Any,
@@ -111,7 +111,7 @@ class SqliteCatalog(MetastoreCatalog):
     def load_table(self, identifier: str | Identifier) -> Table:
         """Return the table with its present metadata."""
         namespace, table = self._split(identifier)
-        rows = self._rows(f"SELECT metadata_location FROM iceberg_tables WHERE {_KEY}", self.name, namespace, table)
+        rows = self._rows(_LOCATION, self.name, namespace, table)
         if not rows or not rows[0][0]:
             raise NoSuchTableError(f"Table does not exist: {namespace}.{table}")
         location: str = rows[0][0]
@@ -166,7 +166,7 @@ class SqliteCatalog(MetastoreCatalog):
             current = None
         staged = self._update_and_stage_table(current, table.name(), requirements, updates)
         if current and staged.metadata == current.metadata:
-            return CommitTableResponse(metadata=current.metadata, metadata_location=current.metadata_location)
+            return CommitTableResponse(**{"metadata": current.metadata, "metadata-location": current.metadata_location})
         self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
         if current is None:
             self._insert(namespace, name, staged.metadata_location)
@@ -178,16 +178,18 @@ class SqliteCatalog(MetastoreCatalog):
             old = current.metadata_location
             if self._change(statement, staged.metadata_location, old, self.name, namespace, name, old) < 1:
                 raise CommitFailedException(f"Table has been updated by another process: {namespace}.{name}")
-        return CommitTableResponse(metadata=staged.metadata, metadata_location=staged.metadata_location)
+        return CommitTableResponse(**{"metadata": staged.metadata, "metadata-location": staged.metadata_location})
 
     # Namespaces
 
     def create_namespace(self, namespace: str | Identifier, properties: Properties = EMPTY_DICT) -> None:
         """Create a namespace."""
         name = Catalog.namespace_to_string(namespace)
-        if self.namespace_exists(name):
-            raise NamespaceAlreadyExistsError(f"Namespace {name} already exists")
-        self._set_properties(name, {_EXISTS: "true", **properties})
+        try:
+            self._change("INSERT INTO iceberg_namespace_properties VALUES (?, ?, ?, ?)", self.name, name, _EXISTS, "true")
+        except sqlite3.IntegrityError as error:
+            raise NamespaceAlreadyExistsError(f"Namespace {name} already exists") from error
+        self._set_properties(name, properties)
 
     def drop_namespace(self, namespace: str | Identifier) -> None:
         """Drop a namespace that holds no table."""
@@ -217,7 +219,9 @@ class SqliteCatalog(MetastoreCatalog):
             "SELECT namespace FROM iceberg_namespace_properties WHERE catalog_name = ? "
             "UNION SELECT table_namespace FROM iceberg_tables WHERE catalog_name = ?"
         )
-        return any(Catalog.identifier_to_tuple(row[0])[: len(wanted)] == wanted for row in self._rows(statement, self.name, self.name))
+        return any(
+            Catalog.identifier_to_tuple(row[0])[: len(wanted)] == wanted for row in self._rows(statement, self.name, self.name)
+        )
 
     def load_namespace_properties(self, namespace: str | Identifier) -> Properties:
         """Return the namespace's properties."""
@@ -231,8 +235,9 @@ class SqliteCatalog(MetastoreCatalog):
     ) -> PropertiesUpdateSummary:
         """Set and remove properties of a namespace."""
         name = Catalog.namespace_to_string(namespace)
+        removals = (removals or set()) - {_EXISTS}
         summary, _ = self._get_updated_props_and_update_summary(self.load_namespace_properties(name), removals, updates)
-        for key in removals or ():
+        for key in removals:
             statement = "DELETE FROM iceberg_namespace_properties WHERE catalog_name = ? AND namespace = ? AND property_key = ?"
             self._change(statement, self.name, name, key)
         self._set_properties(name, updates)
@@ -252,13 +257,16 @@ class SqliteCatalog(MetastoreCatalog):
         """Refuse: this catalog has no views."""
         raise NoSuchViewError(f"View does not exist: {identifier}")
 
-    def register_view(self, identifier: str | Identifier, metadata_location: str) -> Any:  # noqa: ARG002
+    def register_view(self, identifier: str | Identifier, metadata_location: str) -> Any:
         """Refuse: this catalog has no views."""
         raise NotImplementedError("the embedded catalog keeps no views")
 
     def drop_view(self, identifier: str | Identifier) -> None:
         """Refuse: this catalog has no views."""
         raise NoSuchViewError(f"View does not exist: {identifier}")
+
+    def close(self) -> None:
+        """Nothing is held open between calls."""
 
     # Rows
 
@@ -271,9 +279,7 @@ class SqliteCatalog(MetastoreCatalog):
             raise NoSuchNamespaceError(f"Namespace does not exist: {name}")
 
     def _insert(self, namespace: str, table: str, location: str) -> None:
-        statement = (
-            "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location) VALUES (?, ?, ?, ?)"
-        )
+        statement = "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location) VALUES (?, ?, ?, ?)"
         try:
             self._change(statement, self.name, namespace, table, location)
         except sqlite3.IntegrityError as error:
@@ -286,4 +292,5 @@ class SqliteCatalog(MetastoreCatalog):
 
 
 _KEY = "catalog_name = ? AND table_namespace = ? AND table_name = ?"
+_LOCATION = f"SELECT metadata_location FROM iceberg_tables WHERE {_KEY}"  # noqa: S608 -- constant text
 _DELETE = f"DELETE FROM iceberg_tables WHERE {_KEY}"  # noqa: S608 -- constant text
