@@ -27,6 +27,7 @@ from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import CommitTableResponse, Table
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortOrder
 from pyiceberg.table.update import TableRequirement, TableUpdate
 from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
@@ -166,7 +167,7 @@ class SqliteCatalog(MetastoreCatalog):
             current = None
         staged = self._update_and_stage_table(current, table.name(), requirements, updates)
         if current and staged.metadata == current.metadata:
-            return CommitTableResponse(**{"metadata": current.metadata, "metadata-location": current.metadata_location})
+            return _committed(current.metadata, current.metadata_location)
         self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
         if current is None:
             self._insert(namespace, name, staged.metadata_location)
@@ -178,7 +179,7 @@ class SqliteCatalog(MetastoreCatalog):
             old = current.metadata_location
             if self._change(statement, staged.metadata_location, old, self.name, namespace, name, old) < 1:
                 raise CommitFailedException(f"Table has been updated by another process: {namespace}.{name}")
-        return CommitTableResponse(**{"metadata": staged.metadata, "metadata-location": staged.metadata_location})
+        return _committed(staged.metadata, staged.metadata_location)
 
     # Namespaces
 
@@ -289,6 +290,10 @@ class SqliteCatalog(MetastoreCatalog):
         statement = "INSERT OR REPLACE INTO iceberg_namespace_properties VALUES (?, ?, ?, ?)"
         for key, value in properties.items():
             self._change(statement, self.name, name, key, str(value))
+
+
+def _committed(metadata: TableMetadata, location: str) -> CommitTableResponse:
+    return CommitTableResponse.model_validate({"metadata": metadata, "metadata-location": location})
 
 
 _KEY = "catalog_name = ? AND table_namespace = ? AND table_name = ?"
