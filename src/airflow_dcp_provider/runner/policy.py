@@ -182,7 +182,8 @@ def _cancelled_step(latest: Attempt, cancellation: Cancellation, now: float, act
 def _failed_step(latest: Attempt, policy: RetryPolicy, now: float, *, observe_only: bool) -> Step:
     failure, request = latest.failure, latest.request
     retries = latest.ref.attempt - request.round_start
-    due = (latest.ended_at or now) + policy.retry_interval
+    ended_at = request.submitted_at if latest.ended_at is None else latest.ended_at
+    due = ended_at + policy.retry_interval
     final = (
         observe_only
         or (failure is not None and failure.kind is FailureKind.USER)

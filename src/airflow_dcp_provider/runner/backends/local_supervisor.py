@@ -174,7 +174,7 @@ def _prepare(
         spark_home=spark_home,
         java_home=java.home,
         jar=jar,
-        main=Path(bundle.__file__).with_name("main.py"),
+        main=bundle.main_script(),
         py_files=py_files,
         cores=settings.cores or os.cpu_count() or 1,
         catalog_uri=catalog_uri,
