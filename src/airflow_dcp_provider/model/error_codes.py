@@ -20,10 +20,116 @@ class ErrorCode:
 #: Manifests, DCP100 to DCP179: reading, schema, merging, templates, SQL.
 MANIFEST_CODES: dict[str, ErrorCode] = {
     "DCP100": ErrorCode("manifest cannot be used", "The manifest has problems; each is listed with a code of its own."),
+    "DCP101": ErrorCode("file cannot be read", "The file does not exist, may not be read, or is no regular file."),
+    "DCP102": ErrorCode(
+        "file too large",
+        "A manifest or SQL file is larger than the deployment allows; such a file is rarely written by hand.",
+    ),
+    "DCP103": ErrorCode("file is not UTF-8", "Save the file as UTF-8; the place is that of the first byte that is none."),
+    "DCP104": ErrorCode(
+        "YAML does not parse",
+        "The text is no YAML; look at quotes, brackets and indentation at and before the place.",
+    ),
+    "DCP105": ErrorCode(
+        "given twice",
+        "A field, or an environment under two of its names, stands twice; YAML would silently drop one of them.",
+    ),
+    "DCP106": ErrorCode(
+        "nests or aliases without end",
+        "Maps, lists or aliases of aliases make more values than any manifest has.",
+    ),
+    "DCP107": ErrorCode(
+        "YAML that manifests do not use",
+        "Tags, several documents in one file and keys that are no text are not used in manifests.",
+    ),
+    "DCP108": ErrorCode(
+        "link out of the folder",
+        "The manifest is a link to a file outside of the DAGs folder, which other machines may not have.",
+    ),
+    "DCP110": ErrorCode("unknown field", "The schema has no such field here; the hint names the nearest one."),
+    "DCP111": ErrorCode(
+        "wrong type",
+        "The value is, for example, a text where a number is needed; the hint shows how to write it.",
+    ),
+    "DCP112": ErrorCode("missing field", "A field that is needed is neither in the manifest nor inherited from a `defaults.yaml`."),
+    "DCP113": ErrorCode("value not allowed", "The value is of the right type, but not among those that the field takes."),
+    "DCP114": ErrorCode("unknown kind", "No plugin of this installation reads manifests of this kind."),
+    "DCP115": ErrorCode(
+        "apiVersion not accepted",
+        "The apiVersion is not `<host>/v1`, or its host is not among those that the deployment accepts.",
+    ),
+    "DCP116": ErrorCode("unknown section", "A `defaults.yaml` has a section for each kind of manifest; this one belongs to none."),
+    "DCP120": ErrorCode(
+        "removes what is not there",
+        "A `$remove` names a field or an item that is not inherited, so it would do nothing.",
+    ),
+    "DCP121": ErrorCode(
+        "override for no environment",
+        "Overrides are for local, test, staging, prod (or production), playground_<user> or playground.",
+    ),
+    "DCP122": ErrorCode(
+        "override without a name",
+        "An item that overrides one of a list of named items must say by its name which.",
+    ),
+    "DCP130": ErrorCode("bad memory size", "Memory is a whole number and a unit, as Spark writes it: 512m or 8g."),
+    "DCP131": ErrorCode(
+        "numbers of executors contradict each other",
+        "The smallest number is above the largest, or bounds are missing.",
+    ),
+    "DCP132": ErrorCode("bad schedule", "The text is no cron expression of five fields and no preset, or it never fires."),
+    "DCP133": ErrorCode("bad date", "Dates are ISO texts: 2024-01-31, or 2024-01-31T06:00:00, in UTC unless they say otherwise."),
+    "DCP134": ErrorCode("end before start", "The end date is before the start date, so the job would never run."),
+    "DCP135": ErrorCode("bad asset", "Assets are written `iceberg://<catalog>/<database>/<table>`."),
+    "DCP136": ErrorCode(
+        "name cannot be used in Kubernetes or Airflow",
+        "Names of jobs and teams become part of names of Kubernetes resources and of DAGs.",
+    ),
+    "DCP137": ErrorCode(
+        "bad SQL name",
+        "Names of catalogs, databases, tables, columns and views have letters, digits and `_`, no digit first.",
+    ),
+    "DCP138": ErrorCode("bad label", "Kubernetes would refuse the label, or it is one of the Spark Runner's own."),
+    "DCP140": ErrorCode(
+        "name given twice",
+        "Names of sources and transformations are views of one job; sinks and columns have names of their own.",
+    ),
+    "DCP141": ErrorCode("unknown view", "The SQL reads a name that is neither a source nor a transformation."),
+    "DCP142": ErrorCode("cycle", "Transformations read each other in a circle."),
+    "DCP143": ErrorCode("view is made later", "Transformations run in order; each may read those before it."),
+    "DCP144": ErrorCode("SQL does not parse", "The SQL is not understood as Spark SQL."),
+    "DCP145": ErrorCode("SQL is no query", "A transformation is one SELECT, a filter one condition; tables are written by sinks."),
+    "DCP146": ErrorCode(
+        "table read past the sources",
+        "A SparkJob's SQL reads its sources by name, so that lineage, rights and environments are known.",
+    ),
+    "DCP147": ErrorCode("table without a database", "A derived dataset's SQL names tables as `database.table`."),
+    "DCP148": ErrorCode("column not in the result", "A partition column or merge key is not among the columns that are written."),
+    "DCP149": ErrorCode("sink without input", "It is not said, or not known, which result the sink writes."),
+    "DCP151": ErrorCode("result does not match the fields", "The SQL's columns are not the dataset's fields."),
+    "DCP152": ErrorCode("unknown type", "The type is none that a column can have."),
+    "DCP153": ErrorCode("decimal without digits", "A bare `decimal` is decimal(38,18); write the digits that the column needs."),
+    "DCP154": ErrorCode(
+        "table cannot be found before the run",
+        "A template names the table, or an older version of it is asked for.",
+    ),
+    "DCP160": ErrorCode("file missing", "A file that the manifest names does not exist."),
+    "DCP161": ErrorCode(
+        "path leaves the folder",
+        "A file that the manifest names is outside of the DAGs folder, directly or through a link.",
+    ),
+    "DCP165": ErrorCode("template does not parse", "A Jinja template has a mistake."),
+    "DCP166": ErrorCode("name not defined in templates", "A template uses a name, filter or parameter that a run does not define."),
 }
 
 #: Plugins and DAGs, DCP180 to DCP199.
 DAG_CODES: dict[str, ErrorCode] = {
+    "DCP180": ErrorCode("two manifests with one id", "Each manifest needs an id of its own; all that share one are left out."),
+    "DCP181": ErrorCode(
+        "two manifests with one DAG id",
+        "Each DAG needs an id of its own; all manifests that share one are left out.",
+    ),
+    "DCP182": ErrorCode("plugin left out", "A plugin cannot be loaded, or another one reads its manifests already."),
+    "DCP183": ErrorCode("two plugins claim a manifest", "It is not clear which plugin is to read the manifest."),
     "DCP190": ErrorCode("Airflow refuses the DAG", "The manifest is valid, but Airflow does not accept the DAG made from it."),
     "DCP191": ErrorCode("notifications cannot be sent", "The manifest asks for e-mail, and Airflow's smtp provider is missing."),
     "DCP192": ErrorCode("id is taken", "Several manifests have the same manifest id or DAG id; none of them is scheduled."),

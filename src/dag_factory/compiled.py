@@ -1,0 +1,162 @@
+"""A compiled manifest: everything that a DAG, the command line and a cache need of it, as a value.
+
+This module imports neither parsers nor schemas, so that reading compiled manifests from a cache costs nothing else; the compiler
+itself is :mod:`dag_factory.compiler`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_dcp_provider.model.errors import ManifestError, Position, Problem
+from airflow_dcp_provider.model.job import Column, JobSpec
+from dag_factory.manifest.settings import CompileSettings
+from dag_factory.plugins.plan import LogicalPlan
+from dag_factory.primitives.model import AirflowDag, CoreEtlJob, IcebergTable
+
+__all__ = ["CompileSettings", "CompiledFolder", "CompiledManifest", "clashes", "compile_folder", "compile_manifest"]
+
+
+@dataclass(frozen=True)
+class CompiledManifest:
+    """One manifest, compiled for every environment.
+
+    :param manifest_id: ``namespace/name`` or ``<plugin>/<name>``.
+    :param kind: the manifest's kind, for example ``SparkJob``; ``plugin`` is the manifest type of its plugin.
+    :param path: the manifest relative to the DAGs folder, with ``/``.
+    :param text: the manifest as it stands.
+    :param dag: the DAG, resolved for the deployment's environment.
+    :param jobs: the job for each environment; a streaming job is among them, and refused when it is run.
+    :param tables: the tables for each environment, sources and sinks.
+    :param plans: the plan for each environment.
+    :param files: every file that was read, relative to the DAGs folder: the manifest, its SQL, every ``defaults.yaml``.
+    :param absent: files that were looked for and are not there; when one appears, the result is out of date.
+    :param warnings: what lint says that is no error.
+    """
+
+    manifest_id: str
+    kind: str
+    plugin: str
+    path: str
+    text: str
+    dag: AirflowDag
+    jobs: Mapping[str, CoreEtlJob]
+    tables: Mapping[str, tuple[IcebergTable, ...]]
+    plans: Mapping[str, LogicalPlan]
+    files: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the manifest as JSON-ready values; :meth:`from_dict` reads it back to an equal value."""
+        return {
+            "manifest_id": self.manifest_id,
+            "kind": self.kind,
+            "plugin": self.plugin,
+            "path": self.path,
+            "text": self.text,
+            "dag": asdict(self.dag),
+            "jobs": {name: {"job": job.job.to_dict(), "fingerprint": job.fingerprint} for name, job in self.jobs.items()},
+            "tables": {name: [asdict(table) for table in tables] for name, tables in self.tables.items()},
+            "plans": {name: plan.to_dict() for name, plan in self.plans.items()},
+            "files": list(self.files),
+            "absent": list(self.absent),
+            "warnings": [warning.to_dict() for warning in self.warnings],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CompiledManifest:
+        """Build a manifest from :meth:`to_dict`'s values, also after a way through JSON."""
+        return cls(
+            **{
+                **data,
+                "dag": _dag(data["dag"]),
+                "jobs": {name: CoreEtlJob(JobSpec.from_dict(job["job"]), job["fingerprint"]) for name, job in data["jobs"].items()},
+                "tables": {name: tuple(_table(table) for table in tables) for name, tables in data["tables"].items()},
+                "plans": {name: LogicalPlan(**plan) for name, plan in data["plans"].items()},
+                "files": tuple(data["files"]),
+                "absent": tuple(data["absent"]),
+                "warnings": tuple(_problem(warning) for warning in data["warnings"]),
+            }
+        )
+
+
+def _dag(data: Mapping[str, Any]) -> AirflowDag:
+    schedule = data["schedule"]
+    return AirflowDag(
+        **{**data, "schedule": tuple(schedule) if isinstance(schedule, list) else schedule, "tags": tuple(data["tags"])},
+    )
+
+
+def _table(data: Mapping[str, Any]) -> IcebergTable:
+    columns = data["columns"]
+    return IcebergTable(
+        **{
+            **data,
+            "columns": None if columns is None else tuple(Column(**column) for column in columns),
+            "partition_by": tuple(data["partition_by"]),
+        }
+    )
+
+
+def _problem(data: Mapping[str, Any]) -> Problem:
+    position = data["position"]
+    return Problem(**{**data, "position": Position(**position) if position else None})
+
+
+@dataclass(frozen=True)
+class CompiledFolder:
+    """Every manifest of a DAGs folder.
+
+    :param manifests: those that can be used, in the order of their paths.
+    :param errors: the others, by path relative to the folder.
+    :param warnings: warnings that belong to no manifest, for example of a plugin that could not be loaded.
+    """
+
+    manifests: tuple[CompiledManifest, ...] = ()
+    errors: Mapping[str, ManifestError] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
+
+
+def compile_manifest(path: Path, root: Path, environments: Sequence[str], settings: CompileSettings) -> CompiledManifest | None:
+    """Compile one manifest of a DAGs folder; pure but for the reading of files in the folder.
+
+    :param path: the manifest, below ``root``.
+    :param environments: the deployment's environments; its own is compiled as well.
+    :returns: the manifest, or None for foreign YAML.
+    :raises ManifestError: with every problem that was found, in the order of their places.
+    """
+    from dag_factory.compiler import compile_one
+
+    return compile_one(path, root, environments, settings)
+
+
+def compile_folder(root: Path, environments: Sequence[str], settings: CompileSettings) -> CompiledFolder:
+    """Compile every manifest of a DAGs folder, and check that they do not clash. One broken manifest leaves the others alone."""
+    from dag_factory.compiler import compile_all
+
+    return compile_all(root, environments, settings)
+
+
+def clashes(manifests: Sequence[CompiledManifest]) -> dict[str, ManifestError]:
+    """Return the errors of manifests that cannot be used together, by path: one id (DCP180) or one DAG id (DCP181) for several.
+
+    Every one of them has the error, because none of them can be told to be the right one.
+    """
+    found: dict[str, list[Problem]] = {}
+    for code, what, key in (("DCP180", "manifest id", "manifest_id"), ("DCP181", "DAG id", "dag_id")):
+        groups: dict[str, list[CompiledManifest]] = {}
+        for each in manifests:
+            groups.setdefault(each.manifest_id if key == "manifest_id" else each.dag.dag_id, []).append(each)
+        for name, group in groups.items():
+            for each in group if len(group) > 1 else ():
+                others = ", ".join(f"`{other.path}`" for other in group if other is not each)
+                if code == "DCP181" and any(problem.code == "DCP180" for problem in found.get(each.path, ())):
+                    continue
+                text = f"the {what} `{name}` of `{each.path}` is also that of {others}"
+                hint = "rename or remove all but one of them"
+                found.setdefault(each.path, []).append(Problem(code, text, Position(each.path, 1, 1), hint))
+    return {path: ManifestError(problems) for path, problems in found.items()}

@@ -1,0 +1,238 @@
+"""The compiler: from a file of the DAGs folder to a :class:`~dag_factory.compiled.CompiledManifest`, in visible steps.
+
+Read, recognise, inherit, check against the schema, resolve for each environment, lint, plan, decompose into primitives. Problems of
+a step are collected; the next step that needs a sound input raises them all.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airflow_dcp_provider.model.errors import ManifestError, Position, Problem
+from dag_factory.compiled import CompiledFolder, CompiledManifest, clashes
+from dag_factory.manifest.defaults import read_defaults
+from dag_factory.manifest.discovery import discover
+from dag_factory.manifest.files import FolderFiles
+from dag_factory.manifest.layers import ENVIRONMENTS, Layer, for_environment, layer, merged_base, named_environments
+from dag_factory.manifest.node import Node
+from dag_factory.manifest.problems import Problems, hint_for
+from dag_factory.manifest.recognition import rough_fields, top_fields, unknown_kind
+from dag_factory.manifest.resolved import ResolvedManifest
+from dag_factory.manifest.schema_check import SchemaChecker
+from dag_factory.manifest.settings import CompileSettings
+from dag_factory.manifest.yaml_reader import read_yaml
+from dag_factory.plugins.base import Plugin
+from dag_factory.plugins.plan import LogicalPlan
+from dag_factory.plugins.registry import Registry, load_registry
+from dag_factory.primitives.model import AirflowDag, ContinuousJob, CoreEtlJob, IcebergTable, Primitive
+
+
+def compile_one(path: Path, root: Path, environments: Sequence[str], settings: CompileSettings) -> CompiledManifest | None:
+    """See :func:`dag_factory.compiled.compile_manifest`."""
+    files = FolderFiles(root, settings)
+    recognised = _recognise(path, files, load_registry())
+    if recognised is None:
+        return None
+    plugin, node = recognised
+    problems = Problems(files.texts)
+    layers = _layers(path, plugin, node, files, problems)
+    base = merged_base(layers, problems)
+    if _check_schema(plugin, base, layers, problems):
+        variants = _variants(base, layers, environments, settings, problems)
+        resolved = _resolve(plugin, variants, files.name_of(path), files, problems)
+        problems.raise_errors()
+        return _assemble(plugin, resolved, variants, path, files, problems)
+    problems.raise_errors()
+    raise AssertionError("a schema check that fails records a problem")
+
+
+def compile_all(root: Path, environments: Sequence[str], settings: CompileSettings) -> CompiledFolder:
+    """See :func:`dag_factory.compiled.compile_folder`."""
+    found: list[CompiledManifest] = []
+    errors: dict[str, ManifestError] = {}
+    names = FolderFiles(root, settings)
+    for path in discover(root):
+        try:
+            manifest = compile_one(path, root, environments, settings)
+        except ManifestError as error:
+            errors[names.name_of(path)] = error
+        else:
+            found += [manifest] if manifest else []
+    clashing = clashes(found)
+    usable = tuple(manifest for manifest in found if manifest.path not in clashing)
+    return CompiledFolder(usable, dict(sorted({**errors, **clashing}.items())), load_registry().faults)
+
+
+def _recognise(path: Path, files: FolderFiles, registry: Registry) -> tuple[Plugin, Node] | None:
+    """Return the manifest and its plugin, or None for foreign YAML.
+
+    :raises ManifestError: when it is a manifest and cannot be read.
+    """
+    name = files.name_of(path)
+    unreadable: ManifestError | None = None
+    try:
+        text = files.read(path)
+    except ManifestError as error:
+        # A file that is too large or not UTF-8 may still show what it is; one that cannot be opened is reported as it is.
+        text, unreadable = _beginning(path, error), error
+    rough = rough_fields(text)
+    if rough and not _is_ours(rough, registry, files.settings):
+        return None
+    if unreadable is not None:
+        if rough:
+            raise unreadable
+        return None
+    try:
+        node = read_yaml(text, name, files.settings)
+    except ManifestError:
+        if not rough:
+            return None
+        raise
+    fields = top_fields(node) if node else {}
+    if node is None or not _is_ours(fields, registry, files.settings):
+        return None
+    _refuse_outside(path, name, files)
+    return _plugin_of(node, fields, registry, name, files), node
+
+
+def _beginning(path: Path, error: ManifestError) -> str:
+    if error.code == "DCP101":
+        raise error
+    with path.open("rb") as file:
+        return file.read(65_536).decode(errors="replace")
+
+
+def _is_ours(fields: Mapping[str, Any], registry: Registry, settings: CompileSettings) -> bool:
+    return bool(registry.matching(fields)) or bool(unknown_kind(fields, settings.api_group_hosts))
+
+
+def _refuse_outside(path: Path, name: str, files: FolderFiles) -> None:
+    if not files.is_inside(path):
+        hint = "copy the manifest into the folder, or put its folder into the bundle"
+        raise ManifestError(
+            [Problem("DCP108", f"`{name}` is a link that leads out of the DAGs folder", Position(name, 1, 1), hint)]
+        )
+
+
+def _plugin_of(node: Node, fields: Mapping[str, Any], registry: Registry, name: str, files: FolderFiles) -> Plugin:
+    plugins = registry.matching(fields)
+    if len(plugins) == 1:
+        return plugins[0]
+    problems = Problems(files.texts)
+    if plugins:
+        names = " and ".join(plugin.get_manifest_type() for plugin in plugins)
+        problems.add("DCP183", f"the plugins {names} both claim this manifest", Position(name, 1, 1), "uninstall one of them")
+    else:
+        kinds = list(registry.by_kind())
+        kind = node.fields["kind"]
+        problems.add(
+            "DCP114", f"there is no plugin for the kind `{kind.text}`", kind.position, hint_for(kind.text, kinds, "there are")
+        )
+    raise ManifestError(problems.sorted())
+
+
+def _layers(path: Path, plugin: Plugin, node: Node, files: FolderFiles, problems: Problems) -> tuple[Layer, ...]:
+    sections = read_defaults(path, plugin.kind, list(load_registry().by_kind()), files, problems)
+    for section in sections:
+        _checker(plugin).check(section, problems, partial=True)
+    return tuple(layer(each, problems) for each in (*sections, node))
+
+
+@functools.cache
+def _checker(plugin: Plugin) -> SchemaChecker:
+    return SchemaChecker(plugin.schema())
+
+
+def _check_schema(plugin: Plugin, base: Node, layers: Sequence[Layer], problems: Problems) -> bool:
+    """Check the manifest with what it inherits, and its own overrides as they stand."""
+    own = layers[-1]
+    whole = base
+    if overrides := own.whole.get(*own.holder, ENVIRONMENTS):
+        whole = _with(base, (*own.holder, ENVIRONMENTS), overrides)
+    return _checker(plugin).check(whole, problems) and not problems.errors
+
+
+def _with(node: Node, path: Sequence[str], value: Node) -> Node:
+    below = _with(node.fields[path[0]], path[1:], value) if len(path) > 1 else value
+    return Node({**node.fields, path[0]: below}, node.file, node.line, node.column, node.key_line, node.key_column)
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """One distinct resolution of a manifest and the environments that it is for; ``compiled`` are those that the deployment has."""
+
+    root: Node
+    environment: str
+    compiled: tuple[str, ...]
+
+
+def _variants(
+    base: Node, layers: Sequence[Layer], environments: Sequence[str], settings: CompileSettings, problems: Problems
+) -> tuple[_Variant, ...]:
+    """Return the distinct resolutions: of the deployment's environments, and of all others that the manifest has overrides for."""
+    wanted = tuple(dict.fromkeys((settings.deployment_environment, *environments)))
+    plain = tuple(name for name in wanted if for_environment(base, layers, name, Problems()) is base)
+    found = [_Variant(base, plain[0] if plain else "", plain)]
+    others = [name for name in dict.fromkeys((*wanted, *named_environments(layers))) if name not in plain]
+    for name in others:
+        root = for_environment(base, layers, name, problems)
+        found.append(_Variant(root, name, (name,) if name in wanted else ()))
+    return tuple(found)
+
+
+def _resolve(
+    plugin: Plugin, variants: Iterable[_Variant], name: str, files: FolderFiles, problems: Problems
+) -> tuple[ResolvedManifest, ...]:
+    """Check and lint every variant; return them as plugins see them."""
+    found = []
+    for number, variant in enumerate(variants):
+        resolved = ResolvedManifest(variant.root, variant.environment, name, files.settings, files)
+        if number == 0 or _checker(plugin).check(variant.root, problems):
+            problems.extend(plugin.lint(resolved))
+        found.append(resolved)
+    return tuple(found)
+
+
+def _assemble(
+    plugin: Plugin,
+    resolved: Sequence[ResolvedManifest],
+    variants: Sequence[_Variant],
+    path: Path,
+    files: FolderFiles,
+    problems: Problems,
+) -> CompiledManifest:
+    plans: dict[str, LogicalPlan] = {}
+    parts: dict[str, tuple[Primitive, ...]] = {}
+    for manifest, variant in zip(resolved, variants, strict=True):
+        if not variant.compiled:
+            continue
+        plan = plugin.parse_manifest(manifest)
+        for name in variant.compiled:
+            plans[name] = LogicalPlan(plan.plugin_type, plan.id, name, plan.plugin_spec)
+            parts[name] = plugin.primitives(plans[name])
+    deployed = parts[files.settings.deployment_environment]
+    name = files.name_of(path)
+    return CompiledManifest(
+        manifest_id=plans[files.settings.deployment_environment].id,
+        kind=plugin.kind,
+        plugin=plugin.get_manifest_type(),
+        path=name,
+        text=files.texts[name],
+        dag=next(part for part in deployed if isinstance(part, AirflowDag)),
+        jobs={each: _job(found) for each, found in parts.items()},
+        tables={each: tuple(part for part in found if isinstance(part, IcebergTable)) for each, found in parts.items()},
+        plans=plans,
+        files=tuple(sorted(files.texts)),
+        absent=tuple(sorted(set(files.absent))),
+        warnings=problems.warnings,
+    )
+
+
+def _job(parts: Iterable[Primitive]) -> CoreEtlJob:
+    found = next(part for part in parts if isinstance(part, CoreEtlJob | ContinuousJob))
+    # A streaming job travels the same way; the Spark Runner refuses it in one clear sentence.
+    return CoreEtlJob(found.job, found.fingerprint)

@@ -1,0 +1,108 @@
+"""Located values: what stands in a YAML file, and where.
+
+A :class:`Node` is one value with its place; maps and lists hold Nodes, so that every value of a merged manifest still knows the file,
+line and column that it came from. Nodes are never changed; a merge makes new ones that share the old ones' children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_dcp_provider.model.errors import Position
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One value of a YAML file.
+
+    :param value: a scalar, a map of names to Nodes, or a tuple of Nodes.
+    :param file: the file as the user names it; ``line`` and ``column`` count from 1.
+    :param key_line: where the name of the value stands, when it is a map's value; 0 otherwise.
+    :param style: how a text is written: ``|``, ``>``, ``"``, ``'`` or empty for plain.
+    """
+
+    value: Scalar | Mapping[str, Node] | tuple[Node, ...]
+    file: str
+    line: int
+    column: int
+    key_line: int = 0
+    key_column: int = 0
+    style: str = ""
+
+    @property
+    def position(self) -> Position:
+        """Where the value begins."""
+        return Position(self.file, self.line, self.column)
+
+    @property
+    def key_position(self) -> Position:
+        """Where the value's name stands, or the value itself when it has none."""
+        return Position(self.file, self.key_line, self.key_column) if self.key_line else self.position
+
+    @property
+    def is_map(self) -> bool:
+        """Whether the value is a map."""
+        return isinstance(self.value, Mapping)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the value is a list."""
+        return isinstance(self.value, tuple)
+
+    @property
+    def fields(self) -> Mapping[str, Node]:
+        """The map's values by name; empty when this is no map."""
+        return self.value if isinstance(self.value, Mapping) else {}
+
+    @property
+    def items(self) -> tuple[Node, ...]:
+        """The list's values; empty when this is no list."""
+        return self.value if isinstance(self.value, tuple) else ()
+
+    @property
+    def text(self) -> str:
+        """The text; empty when this is none."""
+        return self.value if isinstance(self.value, str) else ""
+
+    def get(self, *path: str | int) -> Node | None:
+        """Return the value that ``path`` (names of maps, places in lists) leads to, or None."""
+        found: Node | None = self
+        for step in path:
+            if found is None:
+                return None
+            if isinstance(step, int):
+                found = found.items[step] if step < len(found.items) else None
+            else:
+                found = found.fields.get(step)
+        return found
+
+    def nearest(self, path: Sequence[str | int]) -> Node:
+        """Return the value that ``path`` leads to, or the last one on the way that exists."""
+        found = self
+        for step in path:
+            below = found.get(step)
+            if below is None:
+                break
+            found = below
+        return found
+
+    def plain(self) -> Any:
+        """Return the value without places: dicts, lists and scalars."""
+        if isinstance(self.value, Mapping):
+            return {name: node.plain() for name, node in self.value.items()}
+        if isinstance(self.value, tuple):
+            return [node.plain() for node in self.value]
+        return self.value
+
+    def texts(self) -> Iterator[Node]:
+        """Yield every text below this value, in order."""
+        if isinstance(self.value, str):
+            yield self
+        for node in self.fields.values():
+            yield from node.texts()
+        for node in self.items:
+            yield from node.texts()

@@ -1,0 +1,80 @@
+"""A manifest as a plugin sees it: merged, resolved for one environment, every value with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from airflow_dcp_provider.model.errors import ManifestError, Position
+from dag_factory.manifest.files import FolderFiles
+from dag_factory.manifest.node import Node
+from dag_factory.manifest.places import file_node, place_in
+from dag_factory.manifest.problems import Problems
+from dag_factory.manifest.settings import CompileSettings
+
+
+@dataclass(frozen=True)
+class ResolvedManifest:
+    """One manifest for one environment.
+
+    :param root: the manifest's value, without its ``environments``.
+    :param path: the manifest, relative to the DAGs folder.
+    :param files: the DAGs folder, for files that the manifest names.
+    """
+
+    root: Node
+    environment: str
+    path: str
+    settings: CompileSettings
+    files: FolderFiles = field(repr=False)
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """The text of every file that was read so far, by the name that positions use."""
+        return self.files.texts
+
+    def get(self, *path: str | int) -> Node | None:
+        """Return the value that ``path`` leads to, or None."""
+        return self.root.get(*path)
+
+    def text(self, *path: str | int, default: str = "") -> str:
+        """Return the text that ``path`` leads to, or ``default``."""
+        node = self.root.get(*path)
+        return default if node is None or not isinstance(node.value, str) else node.value
+
+    def place(self, node: Node, offset: int | None) -> Position:
+        """Return where the character at ``offset`` of a text stands in its file."""
+        return place_in(node, offset, self.sources)
+
+    def read_named_file(self, name: Node, problems: Problems) -> Node | None:
+        """Return the text of the file that ``name`` names, relative to the file in which the name stands.
+
+        :param problems: gets DCP160 when there is no such file and DCP161 when it is outside the DAGs folder; then None is returned.
+        """
+        path = (self.files.root / Path(name.file).parent / name.text).absolute()
+        if Path(name.text).is_absolute() or not self.files.is_inside(path):
+            text = f"`{name.text}` leads out of the DAGs folder"
+            problems.add("DCP161", text, name.position, "put the file into the folder and name it relative to the manifest")
+            return None
+        if not path.is_file():
+            self.files.note_absent(path)
+            near = _similar_file(path)
+            hint = f"did you mean `{near}`?" if near else f"make the file `{self.files.name_of(path)}`, or correct the name"
+            problems.add("DCP160", f"there is no file `{name.text}`", name.position, hint)
+            return None
+        try:
+            text = self.files.read(path)
+        except ManifestError as error:
+            problems.extend(error.problems)
+            return None
+        return file_node(text, self.files.name_of(path))
+
+
+def _similar_file(path: Path) -> str:
+    import difflib
+
+    if not path.parent.is_dir():
+        return ""
+    names = sorted(each.name for each in path.parent.iterdir() if each.suffix == path.suffix)
+    return next(iter(difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)), "")

@@ -1,0 +1,242 @@
+"""Checking located values against a JSON Schema: each violation becomes a problem at its own place, with a hint.
+
+The schemas are the only source of truth for what a manifest may hold; nothing here knows a field by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from importlib import resources
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from dag_factory.manifest.node import Node
+from dag_factory.manifest.problems import Problems, did_you_mean, hint_for
+
+_TYPE_NAMES = {
+    "object": "a map",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+
+
+@functools.cache
+def load_schema(name: str) -> dict[str, Any]:
+    """Return one of the schemas that ship with the package.
+
+    :param name: the file's name without ``.json``, for example ``spark_job``.
+    """
+    text = resources.files("dag_factory").joinpath("schemas", f"{name}.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+class SchemaChecker:
+    """A schema, made ready once and used for many manifests.
+
+    :param schema: a JSON Schema of draft 2020-12. ``$defs/partial``, where it has one, is what ``defaults.yaml`` may hold.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._whole = Draft202012Validator(schema)
+        has_partial = "partial" in schema.get("$defs", {})
+        part = {**schema, "$ref": "#/$defs/partial"} if has_partial else {}
+        for keyword in ("properties", "required", "additionalProperties", "allOf", "type"):
+            part.pop(keyword, None)
+        self._part = Draft202012Validator(part)
+
+    def check(self, node: Node, problems: Problems, *, partial: bool = False) -> bool:
+        """Record every violation in ``node``; return whether there is none.
+
+        :param partial: check against what may stand in ``defaults.yaml``: nothing is required.
+        """
+        validator = self._part if partial else self._whole
+        good = True
+        for error in validator.iter_errors(node.plain()):
+            good = False
+            for leaf in _leaves(error):
+                _explain(leaf, node, problems)
+        return good
+
+
+def _leaves(error: ValidationError) -> Iterator[ValidationError]:
+    """Yield the violations behind one of a combining keyword (``anyOf``, ``oneOf``): those of the branch that fits best."""
+    if error.context and error.validator in {"anyOf", "oneOf"}:
+        branches: dict[Any, list[ValidationError]] = {}
+        for each in error.context:
+            branches.setdefault(each.schema_path[0], []).append(each)
+        best = min(branches.values(), key=lambda found: (-max(len(each.path) for each in found), len(found)))
+        for each in best:
+            yield from _leaves(each)
+    else:
+        yield error
+
+
+def _explain(error: ValidationError, root: Node, problems: Problems) -> None:
+    explain = _EXPLANATIONS.get(str(error.validator))
+    node = root.nearest(error.absolute_path)
+    if explain:
+        explain(error, node, root, problems)
+    else:
+        problems.add("DCP113", f"{_name(error)} {_tidy(error.message)}", node.position, _example(error))
+
+
+def _unknown_fields(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001 - one signature for all
+    known = [name for name in error.schema.get("properties", {}) if not name.startswith("$")]
+    for name, value in node.fields.items():
+        if name not in error.schema.get("properties", {}):
+            inside = f" in {_name(error)}" if error.absolute_path else ""
+            problems.add(
+                "DCP110", f"unknown field `{name}`{inside}", value.key_position, hint_for(name, known, "the fields here are")
+            )
+
+
+def _not_here(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+    problems.add("DCP110", f"{_name(error)} may not stand here", node.key_position, "remove it")
+
+
+def _missing_field(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:
+    missing = [name for name in error.validator_value if name not in node.fields]
+    hint = _meant_another(error, node, root)
+    for name in missing:
+        # Every missing field has a violation of its own; the message names it first.
+        if error.message.startswith(f"'{name}' "):
+            near = did_you_mean(name, [each for each in node.fields if each not in error.schema.get("properties", {})])
+            of = _name(error) if error.absolute_path else "the manifest"
+            problems.add("DCP112", f"{of} lacks `{name}`", node.key_position, hint or near or _example_of(error, name))
+
+
+def _meant_another(error: ValidationError, node: Node, root: Node) -> str:
+    """Return a hint when an item of a named list looks like an override whose name is misspelt."""
+    name = node.get("name")
+    if name is None or not name.text or len(error.absolute_path) == 0:
+        return ""
+    siblings = root.nearest(list(error.absolute_path)[:-1]).items
+    others = [each.fields["name"].text for each in siblings if each is not node and "name" in each.fields]
+    close = difflib.get_close_matches(name.text, [other for other in others if other != name.text], n=1, cutoff=0.7)
+    return f"it is a new one; to override an existing one write its name, did you mean `{close[0]}`?" if close else ""
+
+
+def _wrong_type(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+    wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+    words = " or ".join(_TYPE_NAMES.get(each, str(each)) for each in wanted)
+    problems.add("DCP111", f"{_name(error)} must be {words}, and is {_shown(node)}", node.position, _type_hint(wanted, node, error))
+
+
+def _type_hint(wanted: list[str], node: Node, error: ValidationError) -> str:
+    if "string" in wanted and isinstance(node.value, int | float):
+        written = str(node.value).lower() if isinstance(node.value, bool) else str(node.value)
+        return f'put it in quotes: "{written}"'
+    if "integer" in wanted and node.text.strip().lstrip("-").isdigit():
+        return f"write it without quotes: {node.text.strip()}"
+    if "boolean" in wanted and node.text.lower() in {"yes", "no", "on", "off", "true", "false"}:
+        return f"write {'true' if node.text.lower() in {'yes', 'on', 'true'} else 'false'}, without quotes"
+    if "array" in wanted and not node.is_map:
+        return "write a list: one item a line, each after `- `, or [a, b]"
+    return _example(error)
+
+
+def _not_among(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+    allowed = [str(each) for each in error.validator_value]
+    message = f"{_name(error)} must be one of {', '.join(allowed)}, and is {_shown(node)}"
+    problems.add("DCP113", message, node.position, did_you_mean(node.text, allowed) or f"use one of: {', '.join(allowed)}")
+
+
+def _bad_name(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+    name = str(error.instance)
+    found = node.fields.get(name)
+    where = found.key_position if found else node.position
+    problems.add("DCP113", f"`{name}` is not a name that may stand in {_name(error)}", where, _example(error))
+
+
+def _pattern(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+    problems.add(
+        "DCP113", f"{_name(error)} is {_shown(node)}, which does not have the form it needs", node.position, _example(error)
+    )
+
+
+def _too_few(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+    problems.add("DCP113", f"{_name(error)} must not be empty", node.position, _example(error))
+
+
+def _bounds(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+    word = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than", "exclusiveMaximum": "less than"}
+    text = f"{_name(error)} must be {word[str(error.validator)]} {error.validator_value}, and is {_shown(node)}"
+    problems.add("DCP113", text, node.position, _example(error))
+
+
+def _twice(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+    problems.add("DCP140", f"{_name(error)} names something twice", node.position, "remove one of them")
+
+
+_EXPLANATIONS: dict[str, Callable[[ValidationError, Node, Node, Problems], None]] = {
+    "additionalProperties": _unknown_fields,
+    "None": _not_here,
+    "required": _missing_field,
+    "type": _wrong_type,
+    "enum": _not_among,
+    "const": lambda error, node, root, problems: problems.add(
+        "DCP113", f"{_name(error)} must be {error.validator_value}", node.position, "write it so, or remove it"
+    ),
+    "pattern": _pattern,
+    "propertyNames": _bad_name,
+    "minItems": _too_few,
+    "minLength": _too_few,
+    "minProperties": _too_few,
+    "minimum": _bounds,
+    "maximum": _bounds,
+    "exclusiveMinimum": _bounds,
+    "uniqueItems": _twice,
+}
+
+
+def _name(error: ValidationError) -> str:
+    """Return the value's path as a reader writes it: ``spec.resources.driver.cores``."""
+    text = ""
+    for step in error.absolute_path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return f"`{text.lstrip('.')}`" if text else "the manifest"
+
+
+def _shown(node: Node) -> str:
+    if node.value is None:
+        return "empty"
+    if node.is_map:
+        return "a map"
+    if node.is_list:
+        return "a list"
+    if isinstance(node.value, bool):
+        return f"`{str(node.value).lower()}`"
+    text = str(node.value)
+    kind = "the text " if isinstance(node.value, str) else ""
+    return f"{kind}`{text if len(text) <= 60 else text[:57] + '...'}`"
+
+
+def _example(error: ValidationError) -> str:
+    return _first_example(error.schema)
+
+
+def _example_of(error: ValidationError, name: str) -> str:
+    known = error.schema.get("properties", {}).get(name)
+    text = _first_example(known) if isinstance(known, Mapping) else ""
+    return text or f"add `{name}`"
+
+
+def _first_example(schema: Any) -> str:
+    if not isinstance(schema, Mapping) or not schema.get("examples"):
+        return ""
+    example = schema["examples"][0]
+    return f"for example {example if isinstance(example, str) else json.dumps(example)}"
+
+
+def _tidy(message: str) -> str:
+    return message[0].lower() + message[1:] if message else message

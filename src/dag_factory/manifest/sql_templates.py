@@ -1,0 +1,136 @@
+"""SQL that holds Jinja templates, made readable for an SQL parser without moving a character.
+
+Every template is replaced by a neutral word of the same length, so that a place in the result is the same place in the text as it
+stands. Of ``{% if %}`` the first branch counts. What loops cannot be read so; it is rendered with sample values
+instead, and places inside it are lost.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+
+from airflow_dcp_provider.model.templates import date_names, macros, template_environment
+
+_SAMPLE_DAY = dt.datetime(2013, 1, 5, tzinfo=dt.UTC)
+_WORD = re.compile(r"[a-z]+")
+_OPENINGS = ("{{", "{%", "{#")
+
+
+@dataclass(frozen=True)
+class NeutralSql:
+    """SQL without templates.
+
+    :param text: the SQL, for a parser.
+    :param spans: ``(start, end)`` of each template in it; what overlaps one is not known before the run.
+    :param exact: whether places in ``text`` are places in the original.
+    """
+
+    text: str
+    spans: tuple[tuple[int, int], ...] = ()
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class _Piece:
+    kind: str
+    start: int
+    end: int
+    word: str = ""
+
+
+def neutral_sql(text: str, parameters: Mapping[str, Any]) -> NeutralSql | None:
+    """Return ``text`` without its templates, or None when they have a mistake (which the templates' own check reports).
+
+    :param parameters: defaults of the manifest's parameters, for templates that must be rendered.
+    """
+    if not any(opening in text for opening in _OPENINGS):
+        return NeutralSql(text)
+    environment = template_environment()
+    try:
+        environment.parse(text)
+        pieces = tuple(_pieces(text, environment))
+    except jinja2.TemplateSyntaxError:
+        return None
+    if any(piece.kind == "block" and piece.word not in {"if", "elif", "else", "endif", "set"} for piece in pieces):
+        return _rendered(text, environment, parameters)
+    characters = list(text)
+    for piece in pieces:
+        _overwrite(characters, piece.start, piece.end, word=piece.kind == "variable")
+    for start, end in _other_branches(pieces):
+        _overwrite(characters, start, end, word=False)
+    return NeutralSql("".join(characters), tuple((piece.start, piece.end) for piece in pieces if piece.kind == "variable"))
+
+
+def _pieces(text: str, environment: jinja2.Environment) -> Iterator[_Piece]:
+    """Yield the templates of ``text`` with their places."""
+    kind, start, at, word = "", 0, 0, ""
+    for _, token, value in environment.lex(text):
+        # The lexer leaves out white space that `{%-` strips, so each token is looked for from the last one's end.
+        found = text.find(value, at)
+        found = at if found < 0 else found
+        at = found + len(value)
+        if token.endswith("_begin"):
+            kind, start, word = token.removesuffix("_begin"), found, "raw" if token == "raw_begin" else ""
+            if kind == "raw":
+                yield _Piece("comment", start, at)
+        elif token == "raw_end":
+            yield _Piece("comment", found, at)
+        elif token.endswith("_end"):
+            yield _Piece(kind, start, at, word)
+        elif kind == "block" and not word and _WORD.fullmatch(value):
+            word = value
+
+
+def _other_branches(pieces: tuple[_Piece, ...]) -> Iterator[tuple[int, int]]:
+    """Yield what stands between the first ``else`` or ``elif`` of each ``if`` and its ``endif``."""
+    open_since: list[int | None] = []
+    for piece in pieces:
+        if piece.kind != "block":
+            continue
+        if piece.word == "if":
+            open_since.append(None)
+        elif piece.word == "endif":
+            start = open_since.pop()
+            if start is not None:
+                yield start, piece.start
+        elif open_since[-1] is None:
+            open_since[-1] = piece.end
+
+
+def _overwrite(characters: list[str], start: int, end: int, *, word: bool) -> None:
+    """Put spaces in place of a range, or a word as far as its first line goes; line ends stay."""
+    for place in range(start, end):
+        if characters[place] == "\n":
+            word = False
+        elif word:
+            characters[place] = "j" if place == start else "_"
+        else:
+            characters[place] = " "
+
+
+def _rendered(text: str, environment: jinja2.Environment, parameters: Mapping[str, Any]) -> NeutralSql | None:
+    try:
+        return NeutralSql(environment.from_string(text).render(sample_values(parameters)), exact=False)
+    except Exception:  # noqa: BLE001 - a template may fail in any way on sample values; at run time it has the real ones
+        return None
+
+
+def sample_values(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values for every name that templates may use, of one sample day.
+
+    :param parameters: defaults of the manifest's parameters.
+    """
+    return {
+        **date_names(_SAMPLE_DAY, _SAMPLE_DAY, _SAMPLE_DAY + dt.timedelta(days=1)),
+        "run_id": "sample",
+        "dag_id": "sample",
+        "environment": "local",
+        "params": {"environment": "local", "parameters": dict(parameters)},
+        "macros": macros(),
+    }
