@@ -49,16 +49,17 @@ def run_date(context: Context) -> RunDate:
 def template_context(context: Context, environment: str) -> dict[str, Any]:
     """Return the names that a job's templates may use, see :data:`airflow_dcp_provider.model.templates.ALLOWED_NAMES`.
 
-    ``params`` are the trigger form's free parameters (``params["parameters"]``, above the DAG's own defaults of them); in a DAG
-    without such a parameter, all of the run's.
+    The trigger form's free parameters are ``params.<name>`` and ``params.parameters.<name>``, above the DAG's own defaults of them;
+    in a DAG without a parameter ``parameters``, they are all of the run's.
     """
     date = run_date(context)
+    parameters = _parameters(context)
     return {
         **date_names(date.moment, date.interval_start, date.interval_end),
         "run_id": context["run_id"],
         "dag_id": context["ti"].dag_id,
         "environment": environment,
-        "params": {**_parameters(context), "environment": environment},
+        "params": {**parameters, "parameters": parameters, "environment": environment},
         "macros": macros(),
     }
 
