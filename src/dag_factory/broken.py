@@ -142,6 +142,6 @@ def fallback_dag(dag_id: str, error: DcpError, known: DagParts | None = None) ->
     submit = ManifestErrorOperator(task_id=TASK_IDS[1], dag=dag, error=error)
     wait = SparkExecutionSensor(task_id=TASK_IDS[2], dag=dag, execution=submit.output, jobs=None)
     assets = [Asset(name=uri, uri=uri) for uri in (known.outlets if known else ())]
-    publish = IcebergPublishOperator(task_id=TASK_IDS[3], dag=dag, execution=submit.output, outlets=assets)
+    publish = IcebergPublishOperator(task_id=TASK_IDS[3], dag=dag, execution=wait.output, outlets=assets)
     ensure >> submit >> wait >> publish
     return dag

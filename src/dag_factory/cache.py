@@ -3,7 +3,7 @@
 An entry is used only when everything it was made from is as it was: the bytes and the real place of every file that was read, the
 folder defaults that were there *and those that were not*, and the *context* (settings, environments, plugins, our own code, see
 :mod:`dag_factory.cache_context`). Files are compared by a hash of their bytes, never by time or size, so that a touch, a checkout
-or a second write within one tick of the clock cannot mislead it.
+or a second write within one tick of the clock cannot mislead it. Time only decides whether a new entry is written.
 
 An entry is one small JSON file with a checksum, written beside and renamed. What cannot be read is a miss, what cannot be written
 is left: nothing depends on the cache but speed, with one exception, the DAG that a manifest made before it broke.
@@ -16,7 +16,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,24 @@ from dag_factory.manifest.discovery import DEFAULTS_FILE
 #: What stands for a file that is not there.
 ABSENT = ""
 
+#: A file that changed less than these seconds before a compilation may have changed during it: file systems' clocks tick coarsely.
+_SETTLED_SECONDS = 2.0
+
 
 @dataclass(frozen=True)
 class Entry:
     """What the cache knows of one manifest: ``parts`` of its DAG as JSON values, or None for a file that is no manifest."""
 
     parts: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """A compilation that has begun: of which manifest, the states of the files known to matter, and when (epoch seconds)."""
+
+    name: str
+    inputs: Mapping[str, str]
+    at: float
 
 
 class FileStates:
@@ -94,14 +107,31 @@ class ManifestCache:
             return None
         return Entry(data["parts"])
 
-    def put(self, name: str, parts: Mapping[str, Any] | None, inputs: Mapping[str, str]) -> None:
-        """Keep what a manifest was compiled to.
+    def begin(self, name: str) -> Compilation:
+        """Note the state of the files that matter for a manifest, before it is compiled."""
+        states = FileStates(self._root)
+        return Compilation(name, {file: states.of(file) for file in own_inputs(name)}, time.time())
+
+    def put(
+        self, begun: Compilation, parts: Mapping[str, Any] | None, files: Iterable[str] = (), absent: Iterable[str] = ()
+    ) -> None:
+        """Keep what a manifest was compiled to, unless a file may have changed while it was compiled.
 
         :param parts: parts of the DAG as JSON values, or None for a file that is no manifest.
-        :param inputs: state of every file that was read or looked for, from :func:`states_before` and :func:`states_after`.
+        :param files: every file that was read, relative to the root.
+        :param absent: files that were looked for in vain.
         """
-        data = {"context": self._context, "manifest": name, "inputs": dict(inputs), "parts": parts}
-        write_checked(self._entry_file(name), data)
+        now = FileStates(self._root)
+        if any(now.of(file) != state for file, state in begun.inputs.items()):
+            return
+        inputs = {**dict.fromkeys(absent, ABSENT), **begun.inputs}
+        for file in files:
+            if file not in inputs:
+                if not _is_settled(self._root / file, begun.at):
+                    return
+                inputs[file] = now.of(file)
+        data = {"context": self._context, "manifest": begun.name, "inputs": inputs, "parts": parts}
+        write_checked(self._entry_file(begun.name), data)
 
     def last_known(self, name: str) -> Mapping[str, Any] | None:
         """Return the parts that the manifest had when it last was good, however old they are, or None."""
@@ -186,3 +216,11 @@ def write_checked(path: Path, data: Mapping[str, Any]) -> None:
 
 def _digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _is_settled(path: Path, moment: float) -> bool:
+    # The time of the inode's last change: unlike the modification time nobody can set it.
+    try:
+        return path.stat().st_ctime < moment - _SETTLED_SECONDS
+    except OSError:
+        return False

@@ -42,9 +42,7 @@ def build_dag(compiled: CompiledManifest, environments: Sequence[str], deploymen
     :param deployment_environment: the environment of scheduled runs, and the form's default.
     :raises ManifestError: DCP190 when Airflow refuses the DAG, DCP191 when its notifications cannot be sent from here.
     """
-    return build_dag_from_parts(
-        dag_parts(compiled, str(compiled.path), deployment_environment), environments, deployment_environment
-    )
+    return build_dag_from_parts(dag_parts(compiled, deployment_environment), environments, deployment_environment)
 
 
 def build_dag_from_parts(
@@ -89,7 +87,7 @@ def _assemble(parts: DagParts, environments: Sequence[str], deployment_environme
     ensure = EnsureTablesOperator(task_id=TASK_IDS[0], dag=dag, tables=parts.tables)
     submit = SparkRunnerSubmitOperator(task_id=TASK_IDS[1], dag=dag, jobs=parts.jobs, inlets=inlets)
     wait = SparkExecutionSensor(task_id=TASK_IDS[2], dag=dag, execution=submit.output, jobs=parts.jobs)
-    publish = IcebergPublishOperator(task_id=TASK_IDS[3], dag=dag, execution=submit.output, outlets=outlets)
+    publish = IcebergPublishOperator(task_id=TASK_IDS[3], dag=dag, execution=wait.output, outlets=outlets)
     ensure >> submit >> wait >> publish
     return dag
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem
-from dag_factory.cache import FileStates, ManifestCache, own_inputs
+from dag_factory.cache import ManifestCache
 from dag_factory.cache_context import cache_context
+from dag_factory.compiled import CompiledManifest, clashes, compile_manifest
 from dag_factory.manifest.discovery import discover
 from dag_factory.manifest.settings import CompileSettings
 from dag_factory.parts import DagParts, dag_parts
@@ -88,7 +90,7 @@ class ManifestFolder:
                 if found is not None:
                     parts[path] = found
         self._remember(parts, errors)
-        for path, clash in clashes(list(parts.values())).items():
+        for path, clash in self._clashes(list(parts.values())).items():
             errors[path] = clash
             del parts[path]
         return LoadedFolder(tuple(parts.values()), errors)
@@ -106,7 +108,7 @@ class ManifestFolder:
         if len(found) == 1:
             return FoundDag(parts=found[0])
         if found:
-            return FoundDag(error=clashes(found)[found[0].path], last_known=found[0])
+            return FoundDag(error=self._clashes(found).get(found[0].path), last_known=found[0])
         if errors:
             path, error = errors[0]
             return FoundDag(error=error, last_known=self._last_known(path, dag_id))
@@ -149,15 +151,22 @@ class ManifestFolder:
             raise _as_manifest_error(path, error, "DCP195", "the DAG processor's log has the traceback") from error
 
     def _compile(self, path: str) -> DagParts | None:
-        from dag_factory.compiled import compile_manifest
-
-        before = FileStates(self.root)
-        own = {name: before.of(name) for name in own_inputs(path)}
-        compiled = compile_manifest(self.root / path, self.root, self.environments, self._settings)
-        parts = None if compiled is None else dag_parts(compiled, path, self.deployment_environment)
-        inputs = own
-        self._cache.put(path, None if parts is None else parts.to_dict(), inputs)
+        begun = self._cache.begin(path)
+        compiled = self._compiled(path)
+        parts = None if compiled is None else dag_parts(compiled, self.deployment_environment)
+        files, absent = (compiled.files, compiled.absent) if compiled else ((), ())
+        self._cache.put(begun, None if parts is None else parts.to_dict(), files, absent)
         return parts
+
+    def _compiled(self, path: str) -> CompiledManifest | None:
+        return compile_manifest(self.root / path, self.root, self.environments, self._settings)
+
+    def _clashes(self, loaded: Sequence[DagParts]) -> dict[str, ManifestError]:
+        """Return the errors of manifests that share an id or a DAG id with another one, by path."""
+        ids = Counter(f"{kind} {name}" for parts in loaded for kind, name in (("m", parts.manifest_id), ("d", parts.dag_id)))
+        suspects = [parts.path for parts in loaded if ids[f"m {parts.manifest_id}"] > 1 or ids[f"d {parts.dag_id}"] > 1]
+        # Rare, so they are compiled again rather than kept whole in the cache for this.
+        return clashes([compiled for path in suspects if (compiled := self._compiled(path))])
 
     def _paths(self) -> list[str]:
         return [str(path.relative_to(self.root)) for path in discover(self.root, ignore_syntax=self._ignore_syntax)]
@@ -181,32 +190,6 @@ class ManifestFolder:
         with contextlib.suppress(OSError):
             return name in (self.root / path).read_bytes()
         return False
-
-
-def clashes(loaded: Sequence[DagParts]) -> dict[str, ManifestError]:
-    """Return an error for every manifest that shares its id or its DAG id with another one, by path.
-
-    None of them is preferred: which one ran yesterday is not in the files, and the wrong one would write the other's table.
-    """
-    errors: dict[str, ManifestError] = {}
-    for what, ids in (
-        ("manifest id", [(parts.manifest_id, parts.path) for parts in loaded]),
-        ("DAG id", [(parts.dag_id, parts.path) for parts in loaded]),
-    ):
-        paths: dict[str, list[str]] = {}
-        for name, path in ids:
-            paths.setdefault(name, []).append(path)
-        for name, sharing in paths.items():
-            for path in sharing if len(sharing) > 1 else ():
-                others = ", ".join(f"`{other}`" for other in sharing if other != path)
-                problem = Problem(
-                    "DCP192",
-                    f"the {what} `{name}` is also that of {others}",
-                    Position(path, 1, 1),
-                    hint="give one of them another name, or remove it; until then none of them is scheduled",
-                )
-                errors.setdefault(path, ManifestError([problem]))
-    return errors
 
 
 def gone(dag_id: str, root: Path) -> ManifestError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -47,25 +48,26 @@ class DagParts:
         return cls(**{**data, "inlets": tuple(data["inlets"]), "outlets": tuple(data["outlets"])})
 
 
-def dag_parts(compiled: CompiledManifest, path: str, deployment_environment: str) -> DagParts:
+def dag_parts(compiled: CompiledManifest, deployment_environment: str) -> DagParts:
     """Return what the DAG of ``compiled`` is made of.
 
-    :param path: the manifest's path relative to its folder.
     :param deployment_environment: the environment whose tables are the DAG's assets.
     """
     deployed = compiled.jobs.get(deployment_environment)
     inlets, outlets = _asset_uris(deployed.job) if deployed else ((), ())
-    return DagParts(
-        manifest_id=compiled.manifest_id,
-        kind=compiled.kind,
-        path=path,
-        text=compiled.text,
-        dag=asdict(compiled.dag),
-        jobs={name: {"job": job.job.to_dict(), "fingerprint": job.fingerprint} for name, job in compiled.jobs.items()},
-        tables={name: [asdict(table) for table in tables] for name, tables in compiled.tables.items()},
-        inlets=inlets,
-        outlets=outlets,
-    )
+    plain = {
+        "manifest_id": compiled.manifest_id,
+        "kind": compiled.kind,
+        "path": compiled.path,
+        "text": compiled.text,
+        "dag": asdict(compiled.dag),
+        "jobs": {name: {"job": job.job.to_dict(), "fingerprint": job.fingerprint} for name, job in compiled.jobs.items()},
+        "tables": {name: [asdict(table) for table in tables] for name, tables in compiled.tables.items()},
+        "inlets": inlets,
+        "outlets": outlets,
+    }
+    # Through JSON, so that a DAG is the same whether its parts were compiled just now or kept.
+    return DagParts.from_dict(json.loads(json.dumps(plain)))
 
 
 def _asset_uris(job: JobSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -132,7 +132,6 @@ DAG_CODES: dict[str, ErrorCode] = {
     "DCP183": ErrorCode("two plugins claim a manifest", "It is not clear which plugin is to read the manifest."),
     "DCP190": ErrorCode("Airflow refuses the DAG", "The manifest is valid, but Airflow does not accept the DAG made from it."),
     "DCP191": ErrorCode("notifications cannot be sent", "The manifest asks for e-mail, and Airflow's smtp provider is missing."),
-    "DCP192": ErrorCode("id is taken", "Several manifests have the same manifest id or DAG id; none of them is scheduled."),
     "DCP193": ErrorCode("manifest is gone", "A task belongs to a DAG that no manifest in the folder makes any more."),
     "DCP194": ErrorCode("no such folder", "load_dags() was asked for a folder that is not there."),
     "DCP195": ErrorCode("manifest cannot be read", "Reading the manifest failed unexpectedly, in a plugin or in this project."),
