@@ -41,7 +41,7 @@ def events(days: tuple[dt.date, ...] = EVENT_DAYS, users: int = 1500) -> pd.Data
                     {
                         "user_id": None if (user + step) % 97 == 0 else user,
                         "event_type": ("view", "view", "click", "purchase")[(user + step + number) % 4],
-                        "event_timestamp": dt.datetime.combine(day, dt.time()) + dt.timedelta(seconds=second),  # noqa: DTZ001 -- the table's column has no zone
+                        "event_timestamp": dt.datetime.combine(day, dt.time()) + dt.timedelta(seconds=second),
                         "ds": day.isoformat(),
                     }
                 )
@@ -82,7 +82,7 @@ def load(home: Path) -> dict[str, int]:
     from pyiceberg.exceptions import NamespaceAlreadyExistsError
     from pyiceberg.transforms import IdentityTransform
 
-    from airflow_dcp_provider.embedded_catalog import EmbeddedCatalog
+    from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
 
     catalog = EmbeddedCatalog(home).catalog()
     wanted = {"raw.flights": (flights, "ds"), "raw.events": (events, "ds"), "datalake.raw_orders": (raw_orders, None)}

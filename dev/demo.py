@@ -125,7 +125,7 @@ def _describe(run: dict[str, Any], states: dict[str, str | None]) -> str:
 
 def show_results(airflow: StandaloneAirflow, home: Path, runs: list[dict[str, Any]]) -> None:
     """Print the tables and each run's snapshot proof."""
-    from airflow_dcp_provider.embedded_catalog import EmbeddedCatalog
+    from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
 
     catalog = EmbeddedCatalog(home).catalog()
     for name, order in TABLES:

@@ -1,7 +1,7 @@
 """``make test-wheel``: the wheel in clean environments, with the oldest Airflow it declares and with the newest.
 
 Each environment is made from its lock file, gets the wheel alone, and then proves what a platform engineer checks first: the
-provider loads and its metadata is valid, the connection form shows, the console script runs, and an example manifest's DAG runs with
+provider loads and its metadata is valid, the connection form shows, the console script runs, and an example DAG runs with
 ``airflow dags test`` on real Spark and writes a proved table.
 """
 
@@ -33,7 +33,7 @@ print(json.dumps(sorted(form.extra_fields or {})))
 ROWS = """
 import sys
 from pathlib import Path
-from airflow_dcp_provider.embedded_catalog import EmbeddedCatalog
+from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
 table = EmbeddedCatalog(Path(sys.argv[1])).catalog().load_table(sys.argv[2])
 summary = table.current_snapshot().summary
 print(table.scan().to_arrow().num_rows, summary["dcp.execution-id"], summary["dcp.partition"])
