@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 # Airflow reads these when it is first imported, which a test module may do before any fixture runs.
 _HOME = tempfile.mkdtemp(prefix="dcp-tests-airflow-")
@@ -13,4 +14,5 @@ atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = _HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = f"{_HOME}/dags"
+Path(_HOME, "dags").mkdir()
 os.environ.pop("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", None)

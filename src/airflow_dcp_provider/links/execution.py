@@ -1,11 +1,15 @@
-"""The links of an execution. The task pushes each address to XCom as soon as it is known; the link reads it from there."""
+"""The links of an execution.
+
+A task keeps each address that it knows in ``link_addresses``; as the task ends or is deferred, Airflow asks the links for them and
+keeps the answers itself.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom, conf
+from airflow.providers.common.compat.sdk import BaseOperatorLink, conf
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -15,13 +19,10 @@ if TYPE_CHECKING:
     from airflow_dcp_provider.model.execution import Attempt
     from airflow_dcp_provider.model.job import JobSpec
 
-SPARK_UI_KEY = "dcp_link_spark_ui"
-EXECUTION_KEY = "dcp_link_execution"
-TABLE_KEY = "dcp_link_table"
 
-
-def _pushed(ti_key: TaskInstanceKey, key: str) -> str:
-    return XCom.get_value(ti_key=ti_key, key=key) or ""
+def _address(operator: BaseOperator, name: str) -> str:
+    known: dict[str, str] = getattr(operator, "link_addresses", {})
+    return known.get(name, "")
 
 
 class SparkUiLink(BaseOperatorLink):
@@ -31,7 +32,7 @@ class SparkUiLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
         """Return the address, empty while there is none."""
-        return _pushed(ti_key, SPARK_UI_KEY)
+        return _address(operator, self.name)
 
 
 class ExecutionLink(BaseOperatorLink):
@@ -41,7 +42,7 @@ class ExecutionLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
         """Return the address, empty while there is none."""
-        return _pushed(ti_key, EXECUTION_KEY)
+        return _address(operator, self.name)
 
 
 class TableLink(BaseOperatorLink):
@@ -51,27 +52,27 @@ class TableLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
         """Return the address, empty while there is none."""
-        return _pushed(ti_key, TABLE_KEY)
+        return _address(operator, self.name)
 
 
-def push_links(context: Context, job: JobSpec, environment: Environment, attempt: Attempt, waiting_task: str) -> None:
-    """Push every address that is known now.
+def addresses(context: Context, job: JobSpec, environment: Environment, attempt: Attempt, waiting_task: str) -> dict[str, str]:
+    """Return every address that is known now, link's name -> address.
 
     :param waiting_task: id of the task that waits for the execution.
     """
     ti: Any = context["ti"]
-    if spark := attempt.spark_ui_url or str(environment.extra.get("history_server_url") or ""):
-        ti.xcom_push(key=SPARK_UI_KEY, value=spark)
     run = f"/dags/{quote(ti.dag_id)}/runs/{quote(ti.run_id)}/tasks/{quote(waiting_task)}"
-    ti.xcom_push(key=EXECUTION_KEY, value=_airflow(run))
-    push_table_link(context, job)
+    return {
+        SparkUiLink.name: attempt.spark_ui_url or str(environment.extra.get("history_server_url") or ""),
+        ExecutionLink.name: _airflow(run),
+        **table_address(job),
+    }
 
 
-def push_table_link(context: Context, job: JobSpec) -> None:
-    """Push the address of the asset of the job's first table."""
-    if sinks := job.core_etl.job.sinks:
-        ti: Any = context["ti"]
-        ti.xcom_push(key=TABLE_KEY, value=_airflow(f"/assets?name_pattern={quote(sinks[0].asset_uri, safe='')}"))
+def table_address(job: JobSpec) -> dict[str, str]:
+    """Return the address of the asset of the job's first table."""
+    sinks = job.core_etl.job.sinks
+    return {TableLink.name: _airflow(f"/assets?name_pattern={quote(sinks[0].asset_uri, safe='')}")} if sinks else {}
 
 
 def _airflow(path: str) -> str:

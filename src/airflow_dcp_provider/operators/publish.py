@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.runners import record_proof
 from airflow_dcp_provider.hooks.settings import read_settings
-from airflow_dcp_provider.links.execution import TableLink, push_table_link
+from airflow_dcp_provider.links.execution import TableLink, table_address
 from airflow_dcp_provider.model.errors import ExecutionError
 from airflow_dcp_provider.model.execution import Attempt
 from airflow_dcp_provider.model.job import JobSpec, Sink
@@ -41,6 +41,7 @@ class IcebergPublishOperator(BaseOperator):
     def __init__(self, *, execution: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.execution = execution
+        self.link_addresses: dict[str, str] = {}
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Prove every sink, announce the assets, and return the proofs.
@@ -56,7 +57,7 @@ class IcebergPublishOperator(BaseOperator):
         self.log.info("\n%s", proof_table(proofs))
         for proof in proofs:
             record_proof(attempt, proof)
-        push_table_link(context, job)
+        self.link_addresses = table_address(job)
         self._announce(context, proofs, environment.name, announced=announced)
         return [proof.to_dict() for proof in proofs]
 

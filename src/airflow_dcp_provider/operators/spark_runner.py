@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperat
 
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.runners import runner_for
-from airflow_dcp_provider.links.execution import ExecutionLink, SparkUiLink, TableLink, push_links
+from airflow_dcp_provider.links.execution import ExecutionLink, SparkUiLink, TableLink, addresses
 from airflow_dcp_provider.model.errors import DcpError, UsageError
 from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation
 from airflow_dcp_provider.model.job import JobSpec
@@ -57,6 +57,7 @@ class SparkRunnerSubmitOperator(BaseOperator):
         self.environment = environment
         #: What the Rendered Template tab shows first; filled when the task runs.
         self.run: dict[str, Any] = {}
+        self.link_addresses: dict[str, str] = {}
         self._found: RunJob | None = None
         self._runner: SparkRunner | None = None
         self._submitting: AttemptRef | None = None
@@ -97,7 +98,8 @@ class SparkRunnerSubmitOperator(BaseOperator):
         for warning in execution.warnings:
             self.log.warning(warning)
         self.log.info("Execution %s, attempt %d (%s)", execution.execution_id, execution.ref.attempt, execution.ref.name)
-        push_links(context, found.job, environment, self._runner.check(execution.ref), self._waiting_task())
+        attempt = self._runner.check(execution.ref)
+        self.link_addresses = addresses(context, found.job, environment, attempt, self._waiting_task())
         return execution.to_dict()
 
     def on_kill(self) -> None:

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseSensor
 
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.runners import runner_for
-from airflow_dcp_provider.links.execution import ExecutionLink, SparkUiLink, TableLink, push_links
+from airflow_dcp_provider.links.execution import ExecutionLink, SparkUiLink, TableLink, addresses
 from airflow_dcp_provider.model.errors import DcpError, UsageError
 from airflow_dcp_provider.model.execution import Actor, Attempt, Cancellation, Execution
 from airflow_dcp_provider.model.job import JobSpec
@@ -70,6 +70,7 @@ class SparkExecutionSensor(BaseSensorOperator):
         self.jobs = jobs
         self.poll_interval = poll_interval
         self.wait_timeout = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        self.link_addresses: dict[str, str] = {}
         self._runner: SparkRunner | None = None
         self._handle: Execution | None = None
         self._actor = Actor()
@@ -78,18 +79,16 @@ class SparkExecutionSensor(BaseSensorOperator):
         """Look at the execution; defer, go on with its next attempt, fail, or return its last one."""
         return self._advance(context, self._read_handle(), {})
 
-    def resume(
-        self, context: Context, event: Mapping[str, Any] | None = None, handle: Any = None, copied: Any = None
-    ) -> dict[str, Any]:
+    def resume(self, context: Context, event: Mapping[str, Any] | None = None, handle: Any = None) -> dict[str, Any]:
         """Go on after the trigger has fired; the same as :meth:`execute`, with what it knew.
 
-        :param event: why the trigger fired; what follows is decided from the attempt itself.
+        :param event: why the trigger fired, and how far the driver's logs are copied; what follows is decided from the attempt.
         :param handle: the execution's handle as it was when the task was deferred.
-        :param copied: how far the driver's logs were copied.
         """
-        self.log.info("Resumed: %s", (event or {}).get("reason", "no event"))
+        said = event or {}
+        self.log.info("Resumed: %s", said.get("reason", "no event"))
         known = Execution.from_dict(handle) if handle else self._read_handle()
-        return self._advance(context, known, copied or {})
+        return self._advance(context, known, said.get("copied") or {})
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Cancel the attempt when Airflow ended the deferral because a time-out that somebody set was over."""
@@ -122,7 +121,7 @@ class SparkExecutionSensor(BaseSensorOperator):
             raise AirflowFailException(str(outcome.error))
         log.copy(outcome.attempt.ref)
         job = JobSpec.from_dict(outcome.attempt.request.job)
-        push_links(context, job, environment, outcome.attempt, self.task_id)
+        self.link_addresses = addresses(context, job, environment, outcome.attempt, self.task_id)
         self.log.info("Attempt %d of execution %s: %s", outcome.attempt.ref.attempt, handle.execution_id, _state(outcome.attempt))
         if outcome.action in {"wait", "retry_at"}:
             self._defer(outcome, outcome.attempt, log)
@@ -142,11 +141,12 @@ class SparkExecutionSensor(BaseSensorOperator):
             # An attempt that is being cancelled, or that has ended, is waited for until nothing of it runs any more.
             await_gone=attempt.state.is_terminal or attempt.cancellation is not None,
             poll_interval=self.poll_interval,
+            copied=log.copied,
         )
         self.defer(
             trigger=trigger,
             method_name="resume",
-            kwargs={"handle": outcome.execution.to_dict(), "copied": log.copied},
+            kwargs={"handle": outcome.execution.to_dict()},
             timeout=None if self.wait_timeout is None else timedelta(seconds=self.wait_timeout),
         )
 

@@ -30,6 +30,7 @@ class SparkExecutionTrigger(BaseTrigger):
     :param not_before: epoch seconds at which the next attempt is due; then only the time is waited for.
     :param await_gone: wait until nothing of the attempt runs any more, instead of until it has ended.
     :param poll_interval: seconds between two looks.
+    :param copied: how far the task has copied the driver's logs; handed back in the event.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class SparkExecutionTrigger(BaseTrigger):
         not_before: float | None = None,
         await_gone: bool = False,
         poll_interval: float = 1.0,
+        copied: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ref = dict(ref)
@@ -49,6 +51,7 @@ class SparkExecutionTrigger(BaseTrigger):
         self.not_before = not_before
         self.await_gone = await_gone
         self.poll_interval = poll_interval
+        self.copied = dict(copied or {})
         self._fired = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -62,6 +65,7 @@ class SparkExecutionTrigger(BaseTrigger):
                 "not_before": self.not_before,
                 "await_gone": self.await_gone,
                 "poll_interval": self.poll_interval,
+                "copied": self.copied,
             },
         )
 
@@ -73,7 +77,7 @@ class SparkExecutionTrigger(BaseTrigger):
         else:
             reason = await self._ended()
         self._fired = True
-        yield TriggerEvent({"reason": reason, "attempt": self.ref["attempt"]})  # type: ignore[no-untyped-call]
+        yield TriggerEvent({"reason": reason, "copied": self.copied})  # type: ignore[no-untyped-call]
 
     async def _ended(self) -> str:
         runner: SparkRunner | None = None

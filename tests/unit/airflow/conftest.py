@@ -40,6 +40,8 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
     """Airflow's own tables, in the SQLite file of this process's Airflow home."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.utils.db import initdb
 
     initdb()
+    DagBundlesManager().sync_bundles_to_db()

@@ -22,7 +22,10 @@ WHOLE = {
     "clusters": [{"name": "eu-1", "connection": "k8s_eu_1", "region": "eu", "weight": 2}],
     "namespace_template": "sjns-{team}-{environment}",
     "teams": ["growth", "search"],
-    "catalogs": {"pedregal": {"connection": "iceberg_prod", "mode": "write"}, "lake": {"connection": "iceberg_lake", "mode": "read"}},
+    "catalogs": {
+        "pedregal": {"connection": "iceberg_prod", "mode": "write"},
+        "lake": {"connection": "iceberg_lake", "mode": "read"},
+    },
     "write_catalog": "pedregal",
     "image_registry": "registry.example.com/spark",
     "image_rules": {"spark-oss-3.5": "spark:3.5.5"},

@@ -24,7 +24,9 @@ def test_the_metadata_is_valid_by_airflows_schema() -> None:
 
 def test_every_module_and_class_that_it_names_is_there() -> None:
     info = get_provider_info()
-    modules = [name for kind in ("operators", "sensors", "hooks", "triggers") for part in info[kind] for name in part["python-modules"]]
+    modules = [
+        name for kind in ("operators", "sensors", "hooks", "triggers") for part in info[kind] for name in part["python-modules"]
+    ]
     assert len(modules) == 10
     for name in modules:
         importlib.import_module(name)
