@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,26 @@ def compile_one(path: Path, root: Path, environments: Sequence[str], settings: C
         variants = _variants(base, layers, environments, settings, problems)
         resolved = _resolve(plugin, variants, files.name_of(path), files, problems)
         problems.raise_errors()
-        return _assemble(plugin, resolved, variants, path, files, problems)
+        return _assemble(plugin, list(zip(resolved, variants, strict=True)), files.name_of(path), problems.warnings)
     problems.raise_errors()
     raise AssertionError("a schema check that fails records a problem")
+
+
+def resolve_one(path: Path, root: Path, environment: str, settings: CompileSettings) -> ResolvedManifest | None:
+    """Return one manifest merged and resolved for an environment, every value with its place; None for foreign YAML.
+
+    :raises ManifestError: when it cannot be read or merged; whether it makes sense is :func:`compile_one`'s to say.
+    """
+    files = FolderFiles(root, settings)
+    recognised = _recognise(path, files, load_registry())
+    if recognised is None:
+        return None
+    plugin, node = recognised
+    problems = Problems(files.texts)
+    layers = _layers(path, plugin, node, files, problems)
+    found = for_environment(merged_base(layers, problems), layers, environment, problems)
+    problems.raise_errors()
+    return ResolvedManifest(found, environment, files.name_of(path), settings, files)
 
 
 def compile_all(root: Path, environments: Sequence[str], settings: CompileSettings) -> CompiledFolder:
@@ -138,13 +155,18 @@ def _plugin_of(node: Node, fields: Mapping[str, Any], registry: Registry, name: 
 def _layers(path: Path, plugin: Plugin, node: Node, files: FolderFiles, problems: Problems) -> tuple[Layer, ...]:
     sections = read_defaults(path, plugin.kind, list(load_registry().by_kind()), files, problems)
     for section in sections:
-        _checker(plugin).check(section, problems, partial=True)
+        _checker(plugin).check_values(section, problems)
     return tuple(layer(each, problems) for each in (*sections, node))
 
 
 @functools.cache
+def _checker_of(plugin: type[Plugin]) -> SchemaChecker:
+    return SchemaChecker(plugin().schema())
+
+
 def _checker(plugin: Plugin) -> SchemaChecker:
-    return SchemaChecker(plugin.schema())
+    # Making a schema ready costs far more than using it.
+    return _checker_of(type(plugin))
 
 
 def _check_schema(plugin: Plugin, base: Node, layers: Sequence[Layer], problems: Problems) -> bool:
@@ -158,7 +180,7 @@ def _check_schema(plugin: Plugin, base: Node, layers: Sequence[Layer], problems:
 
 def _with(node: Node, path: Sequence[str], value: Node) -> Node:
     below = _with(node.fields[path[0]], path[1:], value) if len(path) > 1 else value
-    return Node({**node.fields, path[0]: below}, node.file, node.line, node.column, node.key_line, node.key_column)
+    return replace(node, value={**node.fields, path[0]: below})
 
 
 @dataclass(frozen=True)
@@ -191,44 +213,39 @@ def _resolve(
     found = []
     for number, variant in enumerate(variants):
         resolved = ResolvedManifest(variant.root, variant.environment, name, files.settings, files)
-        if number == 0 or _checker(plugin).check(variant.root, problems):
+        if number == 0 or _checker(plugin).check_whole(variant.root, problems):
             problems.extend(plugin.lint(resolved))
         found.append(resolved)
     return tuple(found)
 
 
 def _assemble(
-    plugin: Plugin,
-    resolved: Sequence[ResolvedManifest],
-    variants: Sequence[_Variant],
-    path: Path,
-    files: FolderFiles,
-    problems: Problems,
+    plugin: Plugin, found: Sequence[tuple[ResolvedManifest, _Variant]], name: str, warnings: tuple[Problem, ...]
 ) -> CompiledManifest:
     plans: dict[str, LogicalPlan] = {}
     parts: dict[str, tuple[Primitive, ...]] = {}
-    for manifest, variant in zip(resolved, variants, strict=True):
+    for manifest, variant in found:
         if not variant.compiled:
             continue
         plan = plugin.parse_manifest(manifest)
-        for name in variant.compiled:
-            plans[name] = LogicalPlan(plan.plugin_type, plan.id, name, plan.plugin_spec)
-            parts[name] = plugin.primitives(plans[name])
-    deployed = parts[files.settings.deployment_environment]
-    name = files.name_of(path)
+        for environment in variant.compiled:
+            plans[environment] = replace(plan, environment=environment)
+            parts[environment] = plugin.primitives(plans[environment])
+    files = found[0][0].files
+    deployed = files.settings.deployment_environment
     return CompiledManifest(
-        manifest_id=plans[files.settings.deployment_environment].id,
+        manifest_id=plans[deployed].id,
         kind=plugin.kind,
         plugin=plugin.get_manifest_type(),
         path=name,
         text=files.texts[name],
-        dag=next(part for part in deployed if isinstance(part, AirflowDag)),
-        jobs={each: _job(found) for each, found in parts.items()},
-        tables={each: tuple(part for part in found if isinstance(part, IcebergTable)) for each, found in parts.items()},
+        dag=next(part for part in parts[deployed] if isinstance(part, AirflowDag)),
+        jobs={each: _job(primitives) for each, primitives in parts.items()},
+        tables={each: tuple(part for part in primitives if isinstance(part, IcebergTable)) for each, primitives in parts.items()},
         plans=plans,
         files=tuple(sorted(files.texts)),
         absent=tuple(sorted(set(files.absent))),
-        warnings=problems.warnings,
+        warnings=warnings,
     )
 
 

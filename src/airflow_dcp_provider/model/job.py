@@ -7,7 +7,7 @@ through XCom, the backend's own record and the rendered fields of a task.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
 
@@ -166,7 +166,7 @@ class JobSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as JSON-ready values; :meth:`from_dict` reads it back to an equal value."""
-        plain: dict[str, Any] = _plain(asdict(self))
+        plain: dict[str, Any] = _plain(self)
         return plain
 
     @classmethod
@@ -211,7 +211,10 @@ def _sink(data: Mapping[str, Any]) -> Sink:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    # Not dataclasses.asdict: it copies every text, and this runs for each environment of each manifest.
+    if is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, dict | Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]

@@ -1,4 +1,4 @@
-"""Finding the files of a DAGs folder that may be manifests, as Airflow finds DAG files: ``.airflowignore`` counts, links are followed.
+"""Finding the files of a DAGs folder that may be manifests, as Airflow finds DAG files: with ``.airflowignore`` and links.
 
 Whether a file is a manifest is decided by its content, when it is compiled; foreign YAML is found here and left alone there.
 """
@@ -30,8 +30,8 @@ class _Rules(Protocol):
 def discover(root: Path, *, ignore_syntax: str = "glob") -> list[Path]:
     """Return the YAML files below ``root`` that may be manifests, sorted.
 
-    Links are followed; a folder is entered once, so that loops end. A link that leads out of ``root`` is listed, and compiling what it
-    leads to is an error when it is a manifest. ``defaults.yaml`` is no manifest.
+    Links are followed; a folder is entered once, so that loops end. A link that leads out of ``root`` is listed, and compiling what
+    it leads to is an error when it is a manifest. ``defaults.yaml`` is no manifest.
 
     :param ignore_syntax: how ``.airflowignore`` is written, ``glob`` or ``regexp``, as in ``[core] dag_ignore_file_syntax``.
     """

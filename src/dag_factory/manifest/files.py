@@ -25,10 +25,14 @@ class FolderFiles:
         #: Names of files that were looked for and are not there.
         self.absent: list[str] = []
         self._real_root = os.path.realpath(root)
+        self._prefix = os.path.join(os.path.abspath(root), "")  # noqa: PTH100, PTH118 - a text that ends with the separator
 
     def name_of(self, path: Path) -> str:
         """Return how users and positions name a file: relative to the folder, with ``/``."""
-        return Path(os.path.relpath(os.path.abspath(path), os.path.abspath(self.root))).as_posix()  # noqa: PTH100 - links stay links
+        whole = os.path.abspath(path)  # noqa: PTH100 - links stay links
+        if whole.startswith(self._prefix):
+            return whole[len(self._prefix) :].replace(os.sep, "/")
+        return Path(os.path.relpath(whole, self._prefix)).as_posix()
 
     def is_inside(self, path: Path) -> bool:
         """Whether ``path``, with every link followed, is in the folder."""

@@ -78,10 +78,12 @@ def settled(node: Node, problems: Problems) -> Node:
         text = "nothing is inherited here that could be removed"
         problems.add("DCP120", text, marker.key_position, "remove the marker, or check the name of what it should remove")
         node = replace(node, value={name: value for name, value in node.fields.items() if name != REMOVE})
-    if node.is_map and any(value.is_map or value.is_list for value in node.fields.values()):
-        return replace(node, value={name: settled(value, problems) for name, value in node.fields.items()})
-    if node.is_list and any(item.is_map for item in node.items):
-        return replace(node, value=tuple(settled(item, problems) for item in node.items))
+    if node.is_map:
+        fields = {name: settled(value, problems) for name, value in node.fields.items()}
+        return node if all(fields[name] is value for name, value in node.fields.items()) else replace(node, value=fields)
+    if node.is_list:
+        items = tuple(settled(item, problems) for item in node.items)
+        return node if all(new is old for new, old in zip(items, node.items, strict=True)) else replace(node, value=items)
     return node
 
 

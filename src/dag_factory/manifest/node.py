@@ -1,7 +1,7 @@
 """Located values: what stands in a YAML file, and where.
 
-A :class:`Node` is one value with its place; maps and lists hold Nodes, so that every value of a merged manifest still knows the file,
-line and column that it came from. Nodes are never changed; a merge makes new ones that share the old ones' children.
+A :class:`Node` is one value with its place; maps and lists hold Nodes, so that every value of a merged manifest still knows the
+file, line and column that it came from. Nodes are never changed; a merge makes new ones that share the old ones' children.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Node:
     :param style: how a text is written: ``|``, ``>``, ``"``, ``'`` or empty for plain.
     """
 
-    value: Scalar | Mapping[str, Node] | tuple[Node, ...]
+    value: Scalar | dict[str, Node] | tuple[Node, ...]
     file: str
     line: int
     column: int
@@ -46,7 +46,7 @@ class Node:
     @property
     def is_map(self) -> bool:
         """Whether the value is a map."""
-        return isinstance(self.value, Mapping)
+        return isinstance(self.value, dict)
 
     @property
     def is_list(self) -> bool:
@@ -56,7 +56,7 @@ class Node:
     @property
     def fields(self) -> Mapping[str, Node]:
         """The map's values by name; empty when this is no map."""
-        return self.value if isinstance(self.value, Mapping) else {}
+        return self.value if isinstance(self.value, dict) else {}
 
     @property
     def items(self) -> tuple[Node, ...]:
@@ -74,11 +74,11 @@ class Node:
         for step in path:
             if found is None:
                 return None
-            if isinstance(step, int):
-                found = found.items[step] if step < len(found.items) else None
-            else:
-                found = found.fields.get(step)
+            found = found.fields.get(step) if isinstance(step, str) else found._at(step)
         return found
+
+    def _at(self, place: int) -> Node | None:
+        return self.items[place] if place < len(self.items) else None
 
     def nearest(self, path: Sequence[str | int]) -> Node:
         """Return the value that ``path`` leads to, or the last one on the way that exists."""
@@ -92,17 +92,20 @@ class Node:
 
     def plain(self) -> Any:
         """Return the value without places: dicts, lists and scalars."""
-        if isinstance(self.value, Mapping):
+        if isinstance(self.value, dict):
             return {name: node.plain() for name, node in self.value.items()}
         if isinstance(self.value, tuple):
             return [node.plain() for node in self.value]
         return self.value
 
     def texts(self) -> Iterator[Node]:
-        """Yield every text below this value, in order."""
-        if isinstance(self.value, str):
-            yield self
-        for node in self.fields.values():
-            yield from node.texts()
-        for node in self.items:
-            yield from node.texts()
+        """Yield every text below this value."""
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node.value, str):
+                yield node
+            elif isinstance(node.value, tuple):
+                waiting += node.value
+            elif isinstance(node.value, dict):
+                waiting += node.value.values()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from airflow_dcp_provider.model.errors import ManifestError, Position, Problem
 
@@ -31,7 +31,7 @@ class Problems:
     :param sources: the text of each file that was read, by the name that positions use.
     """
 
-    def __init__(self, sources: dict[str, str] | None = None) -> None:
+    def __init__(self, sources: Mapping[str, str] | None = None) -> None:
         self._sources = {} if sources is None else sources
         self._lines: dict[str, list[str]] = {}
         self._found: dict[tuple[str, Position | None, str], Problem] = {}

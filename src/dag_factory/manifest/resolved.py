@@ -50,7 +50,8 @@ class ResolvedManifest:
     def read_named_file(self, name: Node, problems: Problems) -> Node | None:
         """Return the text of the file that ``name`` names, relative to the file in which the name stands.
 
-        :param problems: gets DCP160 when there is no such file and DCP161 when it is outside the DAGs folder; then None is returned.
+        :param problems: gets DCP160 when there is no such file and DCP161 when it is outside the DAGs folder.
+        :returns: the text, or None when there is a problem.
         """
         path = (self.files.root / Path(name.file).parent / name.text).absolute()
         if Path(name.text).is_absolute() or not self.files.is_inside(path):

@@ -9,6 +9,7 @@ import difflib
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -17,6 +18,8 @@ from jsonschema.exceptions import ValidationError
 
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, did_you_mean, hint_for
+
+_PARTIAL = "#/$defs/partial"
 
 _TYPE_NAMES = {
     "object": "a map",
@@ -40,32 +43,92 @@ def load_schema(name: str) -> dict[str, Any]:
     return schema
 
 
+def inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an equal schema in which what a reference names stands in its place, where nothing stands beside it.
+
+    The validator looks a reference up each time that it comes upon it, which is most of its work.
+    """
+    definitions: Mapping[str, Any] = schema.get("$defs", {})
+    done: dict[str, Any] = {}
+
+    def expand(value: Any, above: tuple[str, ...]) -> Any:
+        if isinstance(value, list):
+            return [expand(item, above) for item in value]
+        if not isinstance(value, Mapping):
+            return value
+        name = str(value.get("$ref", "")).removeprefix("#/$defs/")
+        if name in definitions and name not in above and set(value) <= {"$ref", "description"}:
+            if name not in done:
+                done[name] = expand(definitions[name], (*above, name))
+            return done[name]
+        return {key: expand(item, above) for key, item in value.items()}
+
+    return {
+        key: {name: expand(each, (name,)) for name, each in value.items()} if key == "$defs" else expand(value, ())
+        for key, value in schema.items()
+    }
+
+
 class SchemaChecker:
     """A schema, made ready once and used for many manifests.
 
-    :param schema: a JSON Schema of draft 2020-12. ``$defs/partial``, where it has one, is what ``defaults.yaml`` may hold.
+    A schema may be a reference to its own ``$defs/partial`` with rules beside it. Then ``$defs/partial`` says what each value may
+    be, and is what ``defaults.yaml`` must satisfy, and the rules beside it say what a whole manifest must have.
+
+    :param schema: a JSON Schema of draft 2020-12.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        self._whole = Draft202012Validator(schema)
-        has_partial = "partial" in schema.get("$defs", {})
-        part = {**schema, "$ref": "#/$defs/partial"} if has_partial else {}
-        for keyword in ("properties", "required", "additionalProperties", "allOf", "type"):
-            part.pop(keyword, None)
-        self._part = Draft202012Validator(part)
+        schema = inlined(schema)
+        self._full = Draft202012Validator(schema)
+        self._values: Draft202012Validator | None = None
+        self._wholeness = self._full
+        if schema.get("$ref") == _PARTIAL and "partial" in schema.get("$defs", {}):
+            frame = {name: value for name, value in schema.items() if name in {"$schema", "$id", "$defs"}}
+            self._values = Draft202012Validator({**frame, "$ref": _PARTIAL})
+            self._wholeness = Draft202012Validator({name: value for name, value in schema.items() if name != "$ref"})
 
-    def check(self, node: Node, problems: Problems, *, partial: bool = False) -> bool:
-        """Record every violation in ``node``; return whether there is none.
+    def check(self, manifest: Node, problems: Problems) -> bool:
+        """Record every violation in a whole manifest; return whether there is none."""
+        return _record(self._full, manifest, problems)
 
-        :param partial: check against what may stand in ``defaults.yaml``: nothing is required.
-        """
-        validator = self._part if partial else self._whole
-        good = True
-        for error in validator.iter_errors(node.plain()):
-            good = False
-            for leaf in _leaves(error):
-                _explain(leaf, node, problems)
-        return good
+    def check_values(self, part: Node, problems: Problems) -> bool:
+        """Record every value in a part of a manifest that may not be so; what is missing is no violation."""
+        return self._values is None or _record(self._values, part, problems)
+
+    def check_whole(self, manifest: Node, problems: Problems) -> bool:
+        """Record what a manifest lacks whose values were checked already, before it was merged; return whether it lacks nothing."""
+        return _record(self._wholeness, manifest, problems)
+
+
+def _record(validator: Draft202012Validator, node: Node, problems: Problems) -> bool:
+    good = True
+    for error in validator.iter_errors(node.plain()):
+        good = False
+        for leaf in _leaves(error):
+            _explain(_Violation.of(leaf), node, problems)
+    return good
+
+
+@dataclass(frozen=True)
+class _Violation:
+    """One violation, in plain types.
+
+    :param keyword: the schema's keyword that is violated, ``rule`` its value, ``schema`` the object that holds it.
+    :param path: names and places that lead to the value.
+    """
+
+    keyword: str
+    rule: Any
+    schema: Mapping[str, Any]
+    path: tuple[str | int, ...]
+    message: str
+    instance: Any
+
+    @classmethod
+    def of(cls, error: ValidationError) -> _Violation:
+        schema = error.schema if isinstance(error.schema, Mapping) else {}
+        return cls(str(error.validator), error.validator_value, schema, tuple(error.absolute_path), error.message, error.instance)
 
 
 def _leaves(error: ValidationError) -> Iterator[ValidationError]:
@@ -81,58 +144,58 @@ def _leaves(error: ValidationError) -> Iterator[ValidationError]:
         yield error
 
 
-def _explain(error: ValidationError, root: Node, problems: Problems) -> None:
-    explain = _EXPLANATIONS.get(str(error.validator))
-    node = root.nearest(error.absolute_path)
+def _explain(error: _Violation, root: Node, problems: Problems) -> None:
+    explain = _EXPLANATIONS.get(error.keyword)
+    node = root.nearest(error.path)
     if explain:
         explain(error, node, root, problems)
     else:
         problems.add("DCP113", f"{_name(error)} {_tidy(error.message)}", node.position, _example(error))
 
 
-def _unknown_fields(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001 - one signature for all
+def _unknown_fields(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001 - one signature for all
     known = [name for name in error.schema.get("properties", {}) if not name.startswith("$")]
     for name, value in node.fields.items():
         if name not in error.schema.get("properties", {}):
-            inside = f" in {_name(error)}" if error.absolute_path else ""
+            inside = f" in {_name(error)}" if error.path else ""
             problems.add(
                 "DCP110", f"unknown field `{name}`{inside}", value.key_position, hint_for(name, known, "the fields here are")
             )
 
 
-def _not_here(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+def _not_here(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
     problems.add("DCP110", f"{_name(error)} may not stand here", node.key_position, "remove it")
 
 
-def _missing_field(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:
-    missing = [name for name in error.validator_value if name not in node.fields]
+def _missing_field(error: _Violation, node: Node, root: Node, problems: Problems) -> None:
+    missing = [name for name in error.rule if name not in node.fields]
     hint = _meant_another(error, node, root)
     for name in missing:
         # Every missing field has a violation of its own; the message names it first.
         if error.message.startswith(f"'{name}' "):
             near = did_you_mean(name, [each for each in node.fields if each not in error.schema.get("properties", {})])
-            of = _name(error) if error.absolute_path else "the manifest"
+            of = _name(error) if error.path else "the manifest"
             problems.add("DCP112", f"{of} lacks `{name}`", node.key_position, hint or near or _example_of(error, name))
 
 
-def _meant_another(error: ValidationError, node: Node, root: Node) -> str:
+def _meant_another(error: _Violation, node: Node, root: Node) -> str:
     """Return a hint when an item of a named list looks like an override whose name is misspelt."""
     name = node.get("name")
-    if name is None or not name.text or len(error.absolute_path) == 0:
+    if name is None or not name.text or not error.path:
         return ""
-    siblings = root.nearest(list(error.absolute_path)[:-1]).items
+    siblings = root.nearest(error.path[:-1]).items
     others = [each.fields["name"].text for each in siblings if each is not node and "name" in each.fields]
     close = difflib.get_close_matches(name.text, [other for other in others if other != name.text], n=1, cutoff=0.7)
     return f"it is a new one; to override an existing one write its name, did you mean `{close[0]}`?" if close else ""
 
 
-def _wrong_type(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
-    wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+def _wrong_type(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+    wanted = error.rule if isinstance(error.rule, list) else [error.rule]
     words = " or ".join(_TYPE_NAMES.get(each, str(each)) for each in wanted)
     problems.add("DCP111", f"{_name(error)} must be {words}, and is {_shown(node)}", node.position, _type_hint(wanted, node, error))
 
 
-def _type_hint(wanted: list[str], node: Node, error: ValidationError) -> str:
+def _type_hint(wanted: list[str], node: Node, error: _Violation) -> str:
     if "string" in wanted and isinstance(node.value, int | float):
         written = str(node.value).lower() if isinstance(node.value, bool) else str(node.value)
         return f'put it in quotes: "{written}"'
@@ -145,48 +208,57 @@ def _type_hint(wanted: list[str], node: Node, error: ValidationError) -> str:
     return _example(error)
 
 
-def _not_among(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
-    allowed = [str(each) for each in error.validator_value]
+def _not_among(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+    allowed = [str(each) for each in error.rule]
     message = f"{_name(error)} must be one of {', '.join(allowed)}, and is {_shown(node)}"
     problems.add("DCP113", message, node.position, did_you_mean(node.text, allowed) or f"use one of: {', '.join(allowed)}")
 
 
-def _bad_name(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+def _not_the_one(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+    problems.add("DCP113", f"{_name(error)} must be {json.dumps(error.rule)}", node.position, "write it so, or remove it")
+
+
+def _excluded(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+    # What is excluded has no name in JSON Schema; the schemas that ship describe it.
+    text = error.rule.get("description", "is not allowed as it is") if isinstance(error.rule, Mapping) else "is not allowed"
+    problems.add("DCP113", f"{_name(error)} {text}", node.key_position, "remove one of them")
+
+
+def _bad_name(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
     name = str(error.instance)
     found = node.fields.get(name)
     where = found.key_position if found else node.position
     problems.add("DCP113", f"`{name}` is not a name that may stand in {_name(error)}", where, _example(error))
 
 
-def _pattern(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+def _pattern(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
     problems.add(
         "DCP113", f"{_name(error)} is {_shown(node)}, which does not have the form it needs", node.position, _example(error)
     )
 
 
-def _too_few(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+def _too_few(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
     problems.add("DCP113", f"{_name(error)} must not be empty", node.position, _example(error))
 
 
-def _bounds(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+def _bounds(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
     word = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than", "exclusiveMaximum": "less than"}
-    text = f"{_name(error)} must be {word[str(error.validator)]} {error.validator_value}, and is {_shown(node)}"
+    text = f"{_name(error)} must be {word[error.keyword]} {error.rule}, and is {_shown(node)}"
     problems.add("DCP113", text, node.position, _example(error))
 
 
-def _twice(error: ValidationError, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
+def _twice(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
     problems.add("DCP140", f"{_name(error)} names something twice", node.position, "remove one of them")
 
 
-_EXPLANATIONS: dict[str, Callable[[ValidationError, Node, Node, Problems], None]] = {
+_EXPLANATIONS: dict[str, Callable[[_Violation, Node, Node, Problems], None]] = {
     "additionalProperties": _unknown_fields,
     "None": _not_here,
     "required": _missing_field,
     "type": _wrong_type,
     "enum": _not_among,
-    "const": lambda error, node, root, problems: problems.add(
-        "DCP113", f"{_name(error)} must be {error.validator_value}", node.position, "write it so, or remove it"
-    ),
+    "const": _not_the_one,
+    "not": _excluded,
     "pattern": _pattern,
     "propertyNames": _bad_name,
     "minItems": _too_few,
@@ -199,10 +271,10 @@ _EXPLANATIONS: dict[str, Callable[[ValidationError, Node, Node, Problems], None]
 }
 
 
-def _name(error: ValidationError) -> str:
+def _name(error: _Violation) -> str:
     """Return the value's path as a reader writes it: ``spec.resources.driver.cores``."""
     text = ""
-    for step in error.absolute_path:
+    for step in error.path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}"
     return f"`{text.lstrip('.')}`" if text else "the manifest"
 
@@ -221,11 +293,11 @@ def _shown(node: Node) -> str:
     return f"{kind}`{text if len(text) <= 60 else text[:57] + '...'}`"
 
 
-def _example(error: ValidationError) -> str:
+def _example(error: _Violation) -> str:
     return _first_example(error.schema)
 
 
-def _example_of(error: ValidationError, name: str) -> str:
+def _example_of(error: _Violation, name: str) -> str:
     known = error.schema.get("properties", {}).get(name)
     text = _first_example(known) if isinstance(known, Mapping) else ""
     return text or f"add `{name}`"

@@ -183,24 +183,24 @@ def _tables(tree: exp.Expression, sql: NeutralSql) -> Iterator[TableRead]:
         )
 
 
-def _is_with_name(table: exp.Table) -> bool:
+def _is_with_name(table: Any) -> bool:
     """Whether the table's name is given by a ``WITH`` that is in scope there."""
     name = table.name.lower()
     below: exp.Expression = table
     inside: exp.CTE | None = None
-    above = table.parent
+    above: Any = table.parent
     while above is not None:
         if isinstance(below, exp.CTE):
             inside = below
         if isinstance(above, exp.With):
             # A name sees the names before it, and itself when the WITH is recursive.
             for cte in above.expressions:
-                if cte is inside:
-                    if above.recursive and cte.alias.lower() == name:
-                        return True
+                if cte is inside and not above.recursive:
                     break
                 if cte.alias.lower() == name:
                     return True
+                if cte is inside:
+                    break
         elif not isinstance(below, exp.With) and any(cte.alias.lower() == name for cte in _with_of(above)):
             return True
         below, above = above, above.parent
@@ -243,8 +243,7 @@ def _is_template(column: exp.Expression) -> bool:
 
 
 def _overlaps(column: exp.Expression, sql: NeutralSql) -> bool:
-    named = column.args["alias"] if isinstance(column, exp.Alias) else column.this
-    place = named.meta
+    place = (column.args["alias"] if isinstance(column, exp.Alias) else column.this).meta
     if "start" not in place:
         return False
     return any(place["start"] < end and start <= place["end"] for start, end in sql.spans)

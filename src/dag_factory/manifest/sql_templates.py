@@ -8,6 +8,7 @@ instead, and places inside it are lost.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from airflow_dcp_provider.model.templates import date_names, macros, template_en
 _SAMPLE_DAY = dt.datetime(2013, 1, 5, tzinfo=dt.UTC)
 _WORD = re.compile(r"[a-z]+")
 _OPENINGS = ("{{", "{%", "{#")
+#: Blocks that leave the SQL around them as it is.
+_PLAIN_BLOCKS = frozenset({"if", "elif", "else", "endif", "set"})
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,11 @@ def neutral_sql(text: str, parameters: Mapping[str, Any]) -> NeutralSql | None:
     """
     if not any(opening in text for opening in _OPENINGS):
         return NeutralSql(text)
-    environment = template_environment()
-    try:
-        environment.parse(text)
-        pieces = tuple(_pieces(text, environment))
-    except jinja2.TemplateSyntaxError:
+    pieces = _pieces(text)
+    if pieces is None:
         return None
-    if any(piece.kind == "block" and piece.word not in {"if", "elif", "else", "endif", "set"} for piece in pieces):
-        return _rendered(text, environment, parameters)
+    if any(piece.kind == "block" and piece.word not in _PLAIN_BLOCKS for piece in pieces):
+        return _rendered(text, parameters)
     characters = list(text)
     for piece in pieces:
         _overwrite(characters, piece.start, piece.end, word=piece.kind == "variable")
@@ -67,21 +67,36 @@ def neutral_sql(text: str, parameters: Mapping[str, Any]) -> NeutralSql | None:
     return NeutralSql("".join(characters), tuple((piece.start, piece.end) for piece in pieces if piece.kind == "variable"))
 
 
-def _pieces(text: str, environment: jinja2.Environment) -> Iterator[_Piece]:
+@functools.cache
+def _environment() -> jinja2.Environment:
+    return template_environment()
+
+
+@functools.lru_cache(maxsize=4096)
+def _pieces(text: str) -> tuple[_Piece, ...] | None:
+    """Return the templates of ``text``, or None when they have a mistake."""
+    try:
+        _environment().parse(text)
+        return tuple(_lexed(text))
+    except jinja2.TemplateSyntaxError:
+        return None
+
+
+def _lexed(text: str) -> Iterator[_Piece]:
     """Yield the templates of ``text`` with their places."""
     kind, start, at, word = "", 0, 0, ""
-    for _, token, value in environment.lex(text):
+    for _, part, value in _environment().lex(text):
         # The lexer leaves out white space that `{%-` strips, so each token is looked for from the last one's end.
         found = text.find(value, at)
         found = at if found < 0 else found
         at = found + len(value)
-        if token.endswith("_begin"):
-            kind, start, word = token.removesuffix("_begin"), found, "raw" if token == "raw_begin" else ""
+        if part.endswith("_begin"):
+            kind, start, word = part.removesuffix("_begin"), found, "raw" if part == "raw_begin" else ""
             if kind == "raw":
                 yield _Piece("comment", start, at)
-        elif token == "raw_end":
+        elif part == "raw_end":
             yield _Piece("comment", found, at)
-        elif token.endswith("_end"):
+        elif part.endswith("_end"):
             yield _Piece(kind, start, at, word)
         elif kind == "block" and not word and _WORD.fullmatch(value):
             word = value
@@ -114,9 +129,9 @@ def _overwrite(characters: list[str], start: int, end: int, *, word: bool) -> No
             characters[place] = " "
 
 
-def _rendered(text: str, environment: jinja2.Environment, parameters: Mapping[str, Any]) -> NeutralSql | None:
+def _rendered(text: str, parameters: Mapping[str, Any]) -> NeutralSql | None:
     try:
-        return NeutralSql(environment.from_string(text).render(sample_values(parameters)), exact=False)
+        return NeutralSql(_environment().from_string(text).render(sample_values(parameters)), exact=False)
     except Exception:  # noqa: BLE001 - a template may fail in any way on sample values; at run time it has the real ones
         return None
 

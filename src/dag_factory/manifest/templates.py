@@ -67,12 +67,10 @@ def _faults(text: str, parameters: frozenset[str]) -> tuple[_Fault, ...]:
     except jinja2.TemplateSyntaxError as error:
         message = f"the template has a mistake: {error.message}"
         return (_Fault("DCP165", message, "check its braces, quotes and words", _line_offset(text, error.lineno)),)
-    return tuple(
-        [
-            *_unknown_names(text, tree),
-            *_unknown_attributes(text, tree, parameters),
-            *_unknown_filters(text, tree, environment),
-        ]
+    return (
+        *_unknown_names(text, tree),
+        *_unknown_attributes(text, tree, parameters),
+        *_unknown_filters(text, tree, environment),
     )
 
 

@@ -25,7 +25,7 @@ def check_job_name(name: Node, problems: Problems) -> None:
     if not is_dns_label(name.text) or not is_dag_id(name.text):
         proposal = re.sub(r"[^a-z0-9]+", "-", name.text.lower()).strip("-0123456789")[:63]
         hint = f"for example `{proposal}`" if is_dns_label(proposal) else "for example `user-features-daily`"
-        text = f"`{name.text}` cannot name a DAG and its Kubernetes resources: at most 63 lower-case letters, digits and `-`, a letter first"
+        text = f"`{name.text}` cannot name a DAG and Kubernetes resources: up to 63 small letters, digits and `-`, a letter first"
         problems.add("DCP136", text, name.position, hint)
 
 
@@ -118,7 +118,7 @@ def _cron_fault(text: str) -> str:
         return "" if text in PRESETS else f"the presets are {', '.join(PRESETS)}"
     if len(text.split()) != 5:
         return f"it has {len(text.split())} fields and needs 5"
-    from croniter import croniter
+    from croniter import croniter  # type: ignore[import-untyped]
 
     try:
         croniter(text, dt.datetime(2024, 1, 1, tzinfo=dt.UTC)).get_next()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -80,7 +80,7 @@ def scalar(text: str) -> Scalar:
 
 
 class _Builder:
-    """Builds Nodes from the parser's events, counting as it goes."""
+    """Builds Nodes from the parser's events, which the stubs do not type well enough to be more than Any, and counts as it goes."""
 
     def __init__(self, file: str, settings: CompileSettings, problems: Problems) -> None:
         self.file = file
@@ -89,7 +89,7 @@ class _Builder:
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._count = 0
 
-    def document(self, events: Iterator[yaml.Event]) -> Node | None:
+    def document(self, events: Iterator[Any]) -> Node | None:
         root: Node | None = None
         documents = 0
         for event in events:
@@ -101,10 +101,12 @@ class _Builder:
                 root = self._node(event, events, 0)
         return root if documents else None
 
-    def _node(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
+    def _node(self, event: Any, events: Iterator[Any], depth: int, key: Any = None) -> Node:
+        """Return the value that begins with ``event``; ``key`` is the mark of its name, when it is a map's value."""
         self._weigh(1, event)
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event)
+            found = self._alias(event)
+            return replace(found, key_line=key.line + 1, key_column=key.column + 1) if key else found
         if depth > self.settings.max_depth:
             self._stop("DCP106", f"values nest deeper than {self.settings.max_depth} levels", event, "flatten the manifest")
         if event.tag and event.tag not in {"!", "tag:yaml.org,2002:str"}:
@@ -118,12 +120,13 @@ class _Builder:
             value = scalar(event.value) if event.implicit[0] else event.value
         mark = event.start_mark
         style = getattr(event, "style", None) or ""
-        node = Node(value, self.file, mark.line + 1, mark.column + 1, style=style)
+        place = (mark.line + 1, mark.column + 1, key.line + 1 if key else 0, key.column + 1 if key else 0)
+        node = Node(value, self.file, *place, style)
         if event.anchor:
             self._anchors[event.anchor] = (node, self._count - before + 1)
         return node
 
-    def _map(self, events: Iterator[yaml.Event], depth: int) -> dict[str, Node]:
+    def _map(self, events: Iterator[Any], depth: int) -> dict[str, Node]:
         found: dict[str, Node] = {}
         merged: list[Node] = []
         for key in _until(events, yaml.MappingEndEvent):
@@ -134,8 +137,8 @@ class _Builder:
                 self._tell("DCP107", "a key must be a text", key, _TEMPLATE_HINT)
                 self._node(next(events), events, depth + 1)
                 continue
-            mark = key.start_mark
-            value = replace(self._node(next(events), events, depth + 1), key_line=mark.line + 1, key_column=mark.column + 1)
+            mark: Any = key.start_mark
+            value = self._node(next(events), events, depth + 1, mark)
             if key.value == "<<" and key.implicit[0]:
                 merged += value.items or (value,)
             elif key.value in found:
@@ -150,7 +153,7 @@ class _Builder:
             found = {**node.fields, **found}
         return found
 
-    def _alias(self, event: yaml.AliasEvent) -> Node:
+    def _alias(self, event: Any) -> Node:
         if event.anchor not in self._anchors:
             # The parser reports an unknown anchor only when it composes; a map that holds itself is one as well.
             self._stop("DCP106", f"`*{event.anchor}` names an anchor that is not complete here", event, "write the value out")
@@ -158,21 +161,21 @@ class _Builder:
         self._weigh(weight, event)
         return node
 
-    def _weigh(self, amount: int, event: yaml.Event) -> None:
+    def _weigh(self, amount: int, event: Any) -> None:
         self._count += amount
         if self._count > self.settings.max_nodes:
             text = f"the file holds more than {self.settings.max_nodes} values, aliases written out"
             self._stop("DCP106", text, event, "remove aliases of aliases")
 
-    def _tell(self, code: str, message: str, event: yaml.Event, hint: str) -> None:
+    def _tell(self, code: str, message: str, event: Any, hint: str) -> None:
         self.problems.add(code, message, Position(self.file, event.start_mark.line + 1, event.start_mark.column + 1), hint)
 
-    def _stop(self, code: str, message: str, event: yaml.Event, hint: str) -> None:
+    def _stop(self, code: str, message: str, event: Any, hint: str) -> NoReturn:
         self._tell(code, message, event, hint)
         raise ManifestError(self.problems.sorted())
 
 
-def _until(events: Iterator[yaml.Event], end: type[yaml.Event]) -> Iterator[yaml.Event]:
+def _until(events: Iterator[Any], end: type[yaml.Event]) -> Iterator[Any]:
     for event in events:
         if isinstance(event, end):
             return

@@ -41,7 +41,7 @@ class Plugin(Protocol):
         """
 
     def schema(self) -> Mapping[str, Any]:
-        """Return the JSON Schema (draft 2020-12) of whole manifests; ``$defs/partial``, if there, is what ``defaults.yaml`` may hold."""
+        """Return the JSON Schema (draft 2020-12) of manifests, see :class:`dag_factory.manifest.schema_check.SchemaChecker`."""
 
     def lint(self, manifest: ResolvedManifest) -> Sequence[Problem]:
         """Return what the schema cannot say about a manifest that satisfies it: errors and warnings, each with its place."""

@@ -1,7 +1,7 @@
 """The plugin of derived datasets: one query makes one table, as in the second design document.
 
-The query reads tables by their names. The plugin makes each a source of the job, under a view name of its own, and puts that name into
-the SQL in place of the table's; everything else of the SQL, templates included, stays as it was written.
+The query reads tables by their names. The plugin makes each a source of the job, under a view name of its own, and puts that name
+into the SQL in place of the table's; everything else of the SQL, templates included, stays as it was written.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class DerivedDatasetPlugin:
         tags = job_parts.tags(self.kind, job.team, job.labels)
         if spec["tier"] is not None:
             tags = (*tags, f"tier:{spec['tier']}")
-        dag = job_parts.airflow_dag(f"{name}_dag", plan.id, job.owner, spec["description"], tags, when)
+        dag = job_parts.airflow_dag(f"{name}_dag", job, when, description=spec["description"], tags=tags)
         return (*job_parts.tables(job), job_parts.core_etl_job(job), dag)
 
 

@@ -86,9 +86,7 @@ def orchestration(node: Node | None) -> dict[str, Any]:
     }
 
 
-def airflow_dag(
-    dag_id: str, manifest_id: str, owner: str, description: str, tags: tuple[str, ...], when: Mapping[str, Any]
-) -> AirflowDag:
+def airflow_dag(dag_id: str, job: JobSpec, when: Mapping[str, Any], *, description: str, tags: tuple[str, ...]) -> AirflowDag:
     """Return the DAG of a job.
 
     :param when: what :func:`orchestration` gave.
@@ -96,8 +94,8 @@ def airflow_dag(
     schedule = when["schedule"]
     return AirflowDag(
         dag_id=dag_id,
-        manifest_id=manifest_id,
-        owner=owner,
+        manifest_id=job.manifest_id,
+        owner=job.owner,
         schedule=tuple(schedule) if isinstance(schedule, list | tuple) else schedule,
         start_date=when["start_date"],
         end_date=when["end_date"],

@@ -65,44 +65,39 @@ def check_views(queries: tuple[Query, ...], sources: Collection[str], manifest: 
     """Record what transformations read that is not there for them.
 
     :param sources: names of the sources.
-    :param problems: gets DCP141 for an unknown view, DCP142 for a cycle, DCP143 for a view that is made later and DCP146 for a table
-        that is read past the sources.
+    :param problems: gets DCP141 for an unknown view, DCP142 for a cycle, DCP143 for a view that is made later and DCP146 for a
+        table that is read past the sources.
     """
-    made = [query.name.text.lower() for query in queries]
-    known = [*sources, *(query.name.text for query in queries)]
-    known_folded = {name.lower() for name in known}
-    cyclic = _cyclic(queries)
+    names = [query.name.text for query in queries]
+    made = [name.lower() for name in names]
+    read_first = {source.lower() for source in sources}
+    circles = _circles(queries)
     for number, query in enumerate(queries):
         for table in query.tables:
-            place = query.place(table.start, manifest)
-            name = table.table.lower()
+            name, place = table.table.lower(), query.place(table.start, manifest)
             if table.dynamic:
                 continue
             if table.database:
                 text = f"`{table.full_name}` is read past the sources, which are what a SparkJob's SQL reads"
                 problems.add("DCP146", text, place, f"declare it in `sources` and read it by its name: {_source_line(table)}")
-            elif name not in known_folded:
-                problems.add(
-                    "DCP141",
-                    f"`{table.table}` is neither a source nor a transformation",
-                    place,
-                    hint_for(table.table, known, "there are"),
-                )
-            elif name in made[number:] and name not in {source.lower() for source in sources}:
-                _check_order(query, table, made.index(name), number, cyclic, place, problems)
+            elif name in read_first or name in made[:number]:
+                continue
+            elif name not in made:
+                hint = hint_for(table.table, [*sources, *names], "there are")
+                problems.add("DCP141", f"`{table.table}` is neither a source nor a transformation", place, hint)
+            else:
+                code, text, hint = _out_of_order(names[number], names[made.index(name)], circles)
+                problems.add(code, text, place, hint)
 
 
-def _check_order(
-    query: Query, table: TableRead, reads: int, number: int, cyclic: Collection[int], place: Position, problems: Problems
-) -> None:
-    if reads == number:
-        problems.add("DCP142", f"`{query.name.text}` reads itself", place, "read a source or another transformation")
-    elif number in cyclic and reads in cyclic:
-        text = f"`{query.name.text}` reads `{table.table}`, which reads `{query.name.text}` again: a cycle"
-        problems.add("DCP142", text, place, "break the circle; each transformation may read those before it")
-    else:
-        text = f"`{query.name.text}` reads `{table.table}`, which is made after it"
-        problems.add("DCP143", text, place, f"move `{table.table}` before `{query.name.text}`")
+def _out_of_order(reader: str, read_name: str, circles: Collection[str]) -> tuple[str, str, str]:
+    """Return code, message and hint for a transformation that reads itself or a later one."""
+    if reader == read_name:
+        return "DCP142", f"`{reader}` reads itself", "read a source or another transformation"
+    if reader in circles and read_name in circles:
+        text = f"`{reader}` reads `{read_name}`, which reads `{reader}` again: a cycle"
+        return "DCP142", text, "break the circle; each transformation may read those before it"
+    return "DCP143", f"`{reader}` reads `{read_name}`, which is made after it", f"move `{read_name}` before `{reader}`"
 
 
 def _source_line(table: TableRead) -> str:
@@ -110,19 +105,21 @@ def _source_line(table: TableRead) -> str:
     return f"{{name: {table.table}{catalog}, database: {table.database}, table: {table.table}}}"
 
 
-def _cyclic(queries: tuple[Query, ...]) -> set[int]:
-    """Return the numbers of the transformations that, over others, read themselves."""
-    numbers = {query.name.text.lower(): number for number, query in enumerate(queries)}
-    reads = [{numbers[table.table.lower()] for table in query.tables if table.table.lower() in numbers} for query in queries]
+def _circles(queries: tuple[Query, ...]) -> set[str]:
+    """Return the names of the transformations that, over others, read themselves."""
+    names = {query.name.text.lower(): query.name.text for query in queries}
+    reads = {
+        query.name.text: {names[table.table.lower()] for table in query.tables if table.table.lower() in names} for query in queries
+    }
     found = set()
-    for start in range(len(queries)):
-        reached: set[int] = set()
-        waiting = list(reads[start])
+    for start, first in reads.items():
+        reached: set[str] = set()
+        waiting = list(first)
         while waiting:
-            number = waiting.pop()
-            if number not in reached:
-                reached.add(number)
-                waiting += reads[number]
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                waiting += reads[name]
         if start in reached:
             found.add(start)
     return found

@@ -88,7 +88,7 @@ class SparkJobPlugin:
         )
         found = job_parts.core_etl_job(job)
         tags = job_parts.tags(self.kind, job.team, job.labels)
-        dag = job_parts.airflow_dag(job.name, plan.id, job.owner, spec["description"], tags, when)
+        dag = job_parts.airflow_dag(job.name, job, when, description=spec["description"], tags=tags)
         if job.job_type == "streaming":
             return (*job_parts.tables(job), ContinuousJob(job, found.fingerprint), dag)
         return (*job_parts.tables(job), found, dag)
