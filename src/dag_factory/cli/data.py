@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
 from airflow_dcp_provider.model.errors import DcpError, UsageError
@@ -25,7 +26,7 @@ def load(options: argparse.Namespace, output: Output) -> int:
     """``data load``: put a file's rows into a table."""
     name = table_name(options.table)
     rows = read_file(Path(options.file))
-    with closing(EmbeddedCatalog(dcp_home()).catalog()) as catalog:
+    with opened_catalog() as catalog:
         done = write_rows(catalog, name, rows, options.partition_by, replace=options.replace)
         total = _rows_of(catalog.load_table(name))
     output.result(
@@ -38,9 +39,9 @@ def load(options: argparse.Namespace, output: Output) -> int:
 def show(options: argparse.Namespace, output: Output) -> int:
     """``data show``: print rows of a table."""
     name = table_name(options.table)
-    with closing(EmbeddedCatalog(dcp_home()).catalog()) as catalog:
+    with opened_catalog() as catalog:
         found = _existing(catalog, name)
-        columns, rows = first_rows(found, options.where, options.limit)
+        columns, rows = first_rows(found, _condition(found, options.where), options.limit)
         total = _rows_of(found)
     shown = count(len(rows), "row")
     note = f"{shown} of {total}" if not options.where else f"{shown} where {options.where}"
@@ -49,6 +50,17 @@ def show(options: argparse.Namespace, output: Output) -> int:
         f"{table(rows, columns)}\n({note})",
     )
     return 0
+
+
+@contextmanager
+def opened_catalog() -> Iterator[Catalog]:
+    """Open this machine's embedded catalog, and give back what it holds."""
+    catalog = EmbeddedCatalog(dcp_home()).catalog()
+    try:
+        yield catalog
+    finally:
+        # pyiceberg's catalogs can be closed from 0.10 on.
+        getattr(catalog, "close", lambda: None)()
 
 
 def table_name(text: str) -> tuple[str, str]:
@@ -66,19 +78,35 @@ def table_name(text: str) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-def first_rows(found: Table, where: str, limit: int) -> tuple[list[str], list[dict[str, object]]]:
-    """Return the names of a table's columns and at most ``limit`` of its rows.
-
-    :param where: a condition in the SQL that pyiceberg reads: comparisons, IN, LIKE 'x%', BETWEEN, IS NULL, AND, OR, NOT.
-    :raises UsageError: DCP210 when the condition cannot be read or does not fit the columns.
-    """
-    condition = _condition(found, where)
+def first_rows(found: Table, condition: BooleanExpression, limit: int) -> tuple[list[str], list[dict[str, object]]]:
+    """Return the names of a table's columns and at most ``limit`` of its rows."""
     with wrapped(f"read the table {'.'.join(found.name())}"):
         rows = found.scan(row_filter=condition, limit=limit).to_arrow()
     return list(rows.column_names), rows.to_pylist()
 
 
+def partition_condition(partition: str) -> BooleanExpression:
+    """Return the condition of a partition's rows.
+
+    :param partition: as a proof names it, ``ds=2013-01-05/carrier=UA``; empty for the whole table.
+    """
+    from pyiceberg import expressions
+
+    # What the classes accept is more than what their fields declare.
+    equal_to: Any = expressions.EqualTo
+    is_null: Any = expressions.IsNull
+    condition: BooleanExpression = expressions.AlwaysTrue()
+    for part in partition.split("/") if partition else ():
+        column, _, value = part.partition("=")
+        condition = expressions.And(condition, is_null(column) if value == "null" else equal_to(column, value))
+    return condition
+
+
 def _condition(found: Table, where: str) -> BooleanExpression:
+    """Return a condition in the SQL that pyiceberg reads, checked against the table's columns.
+
+    :raises UsageError: DCP210 when it cannot be read or does not fit the columns.
+    """
     from pyiceberg.expressions import AlwaysTrue, parser
     from pyiceberg.expressions.visitors import bind
     from pyparsing import ParseException

@@ -104,7 +104,7 @@ def _render(commands: Any) -> None:
 
 
 def _run(commands: Any) -> None:
-    text = "run a manifest's DAG once, here and now: the same tasks as in Airflow, in this process"
+    text = "run a manifest's DAG once, here and now: the same DAG as in Airflow, without a scheduler"
     command = _command(commands, "run", "run:run", text)
     _manifest(command)
     _environment(command)
@@ -206,7 +206,7 @@ def _environment(
 
 
 def _day(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--date", metavar="YYYY-MM-DD", help="the run's day, which is {{ ds }} (default: yesterday, in UTC)")
+    command.add_argument("--date", metavar="YYYY-MM-DD", help="the run's day, {{ ds }}, or a time of it (default: yesterday, UTC)")
     command.add_argument(
         "--parameter",
         metavar="NAME=VALUE",

@@ -1,0 +1,175 @@
+"""One DAG run without a scheduler: Airflow's own ``dag.test()`` in a child process, with a metadata database of its own.
+
+The user's Airflow is never touched. Its configuration file is read where there is one, so that secrets backends and their
+connections work as there; the database, the DAGs folder and the logs are this run's. Airflow is imported in the child only: what it
+prints stays out of the command's output, and it is loaded while this process reads the manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.runner.locks import locked
+
+REQUEST, RESULT, EVENTS, DATABASE, LOG = "request.json", "result.json", "events.jsonl", "airflow.db", "airflow.log"
+
+#: The file of the run's own DAGs folder. Airflow finds the DAG there, as it would find a loader.
+_DAG_FILE = "from dag_factory.cli.airflow_child import this_dag  # airflow\n\ndag = this_dag()\n"
+
+_BUNDLE = [{"name": "dags-folder", "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {}}]
+
+
+@dataclass(frozen=True)
+class AirflowRun:
+    """A child process that waits for its request, and then runs the DAG.
+
+    :param folder: holds the run's metadata database, its DAGs folder, its logs, its request and its result.
+    """
+
+    folder: Path
+    process: subprocess.Popen[str]
+
+    def start(self, request: Mapping[str, Any]) -> None:
+        """Say what is to be run; see :mod:`dag_factory.cli.airflow_child`."""
+        (self.folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
+        if self.process.stdin:
+            # A child that has died is found by its missing result.
+            with suppress(BrokenPipeError):
+                self.process.stdin.close()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what has happened to the tasks so far, see :mod:`dag_factory.cli.airflow_child`."""
+        # A line that is still being written has no end yet.
+        return [json.loads(line) for line in _lines(self.folder / EVENTS, keepends=True) if line.endswith("\n")]
+
+    def result(self) -> dict[str, Any]:
+        """Return what the child says of the run, after its end.
+
+        :raises DcpEnvironmentError: DCP403 when it ended without a word.
+        """
+        try:
+            found: dict[str, Any] = json.loads((self.folder / RESULT).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            log = self.folder / LOG
+            last = next((line for line in reversed(_lines(log)) if line.strip()), "it printed nothing")
+            raise DcpEnvironmentError(
+                f"Airflow could not run the DAG: {last.strip()}", code="DCP403", hint=f"its log is {log}"
+            ) from error
+        return found
+
+
+def _lines(path: Path, *, keepends: bool = False) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines(keepends) if path.exists() else []
+
+
+@contextmanager
+def airflow_run(home: Path, environment: str, *, debug: bool = False) -> Iterator[AirflowRun]:
+    """Start the child; on leaving it is ended if it still runs, and its folder is removed unless it broke down.
+
+    :param home: DCP_HOME.
+    :param environment: the environment that the run chooses.
+    :param debug: let Airflow's log through to stderr.
+    :raises DcpEnvironmentError: DCP403 when Airflow's metadata database cannot be made.
+    """
+    template = _metadata_template(home)
+    runs = home / "run"
+    runs.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=runs))
+    (folder / "dags").mkdir()
+    (folder / "dags" / "manifest.py").write_text(_DAG_FILE, encoding="utf-8")
+    shutil.copyfile(template, folder / DATABASE)
+    with (folder / LOG).open("w", encoding="utf-8") as log:
+        process = _child(home, folder, environment, None if debug else log)
+    run = AirflowRun(folder, process)
+    try:
+        yield run
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+        if (folder / RESULT).exists() or process.returncode < 0:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _child(home: Path, folder: Path, environment: str, log: IO[str] | None) -> subprocess.Popen[str]:
+    variables = {
+        **_variables(home, folder),
+        "AIRFLOW__DCP__ENVIRONMENT": environment,
+        "AIRFLOW__DCP__ENVIRONMENTS": environment,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "dag_factory.cli.airflow_child", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=log or sys.stderr,
+        stderr=subprocess.STDOUT if log else None,
+        env={**os.environ, **variables},
+        text=True,
+        # Ctrl-C is this process's to handle: it cancels the execution, which the child then sees.
+        start_new_session=True,
+    )
+
+
+def _variables(home: Path, folder: Path) -> dict[str, str]:
+    """Return the environment variables of an Airflow that lives in ``folder``."""
+    variables = {
+        "DCP_HOME": str(home),
+        "AIRFLOW_HOME": str(home / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAG_RUN_CONF_OVERRIDES_PARAMS": "True",
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(_BUNDLE),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / DATABASE}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": f"sqlite+aiosqlite:///{folder / DATABASE}",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
+        "AIRFLOW__LOGGING__REMOTE_LOGGING": "False",
+    }
+    users = os.environ.get("AIRFLOW_CONFIG") or f"{os.environ.get('AIRFLOW_HOME') or '~/airflow'}/airflow.cfg"
+    config = Path(users).expanduser()
+    return {**variables, "AIRFLOW_CONFIG": str(config)} if config.is_file() else variables
+
+
+def _metadata_template(home: Path) -> Path:
+    """Return an empty metadata database of the installed Airflow. It is made once and copied for each run, which takes no time."""
+    template = home / "cache" / f"airflow-{version('apache-airflow')}.db"
+    template.parent.mkdir(parents=True, exist_ok=True)
+    with locked(template.with_suffix(".lock")):
+        if not template.exists():
+            _make_metadata(home, template)
+    return template
+
+
+def _make_metadata(home: Path, template: Path) -> None:
+    folder = Path(tempfile.mkdtemp(dir=template.parent))
+    try:
+        (folder / "dags").mkdir()
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", "db", "migrate"],
+            env={**os.environ, **_variables(home, folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            last = (done.stdout.strip() or "it printed nothing").splitlines()[-1]
+            raise DcpEnvironmentError(
+                f"Airflow could not make a metadata database: {last}",
+                code="DCP403",
+                hint="check that `airflow db migrate` works with a new AIRFLOW_HOME",
+            )
+        (folder / DATABASE).replace(template)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

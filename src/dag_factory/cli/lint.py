@@ -1,0 +1,99 @@
+"""``pretzel lint``: every problem of manifests at once. Nothing is run and nothing outside of the files is asked."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from airflow_dcp_provider.model.errors import ManifestError, Problem
+from dag_factory.cli.kinds import check_kind
+from dag_factory.cli.manifests import ManifestFile, environment_of, find_files, not_a_manifest
+from dag_factory.cli.output import Output, count
+from dag_factory.compiled import CompiledManifest, CompileSettings, clashes, compile_manifest
+from dag_factory.manifest.recognition import rough_fields
+from dag_factory.plugins.registry import load_registry
+
+#: A manifest shows its kind in so many bytes.
+_HEAD = 65_536
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What lint found: the number of manifests, and their problems in the order of files and places."""
+
+    manifests: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> int:
+        """How many of the problems are errors."""
+        return sum(problem.severity == "error" for problem in self.problems)
+
+    @property
+    def warnings(self) -> int:
+        """How many of the problems are warnings."""
+        return len(self.problems) - self.errors
+
+
+def lint(options: argparse.Namespace, output: Output) -> int:
+    """``lint``: 0 without errors, 1 with one; warnings alone are good."""
+    found = check(find_files(options.paths), environment_of(options.environment), options.kind)
+    summary = ", ".join((count(found.manifests, "manifest"), count(found.errors, "error"), count(found.warnings, "warning")))
+    data = {
+        "manifests": found.manifests,
+        "errors": found.errors,
+        "warnings": found.warnings,
+        "problems": [problem.to_dict() for problem in found.problems],
+    }
+    output.result(data, "\n\n".join([*(problem.render() for problem in found.problems), summary]))
+    return 1 if found.errors else 0
+
+
+def check(files: Iterable[ManifestFile], environment: str, kind: str | None) -> Findings:
+    """Compile every file and collect what is wrong, clashes between manifests of one root included.
+
+    :param environment: the deployment's; what a manifest says of other environments is checked as well.
+    :param kind: only manifests of this plugin are looked at; a file that was named must be one.
+    :raises UsageError: DCP213 when a file that was named is no manifest, DCP204 when it is one of another kind.
+    """
+    problems: list[Problem] = list(load_registry().faults)
+    compiled: dict[tuple[str, str], CompiledManifest] = {}
+    broken = 0
+    settings = CompileSettings(environment)
+    for file in files:
+        if kind is not None and not file.named and not _may_be(file, kind):
+            continue
+        try:
+            manifest = compile_manifest(file.path.absolute(), file.root, (environment,), settings)
+        except ManifestError as error:
+            broken += 1
+            problems += error.problems
+            continue
+        if manifest is None:
+            if file.named:
+                raise not_a_manifest(file)
+            continue
+        if file.named:
+            check_kind(kind, manifest.plugin, str(file.path))
+        compiled[str(file.root), manifest.path] = manifest
+    for manifest in compiled.values():
+        problems += manifest.warnings
+    for root in dict.fromkeys(root for root, _ in compiled):
+        problems += _clashes([manifest for (where, _), manifest in compiled.items() if where == root])
+    return Findings(len(compiled) + broken, tuple(sorted(problems, key=_place)))
+
+
+def _may_be(file: ManifestFile, kind: str) -> bool:
+    """Whether a file that was found looks like a manifest of a plugin, also when it cannot be read whole."""
+    fields = rough_fields(file.path.read_bytes()[:_HEAD].decode(errors="replace"))
+    return any(plugin.get_manifest_type() == kind for plugin in load_registry().matching(fields))
+
+
+def _clashes(manifests: Sequence[CompiledManifest]) -> list[Problem]:
+    return [problem for error in clashes(manifests).values() for problem in error.problems]
+
+
+def _place(problem: Problem) -> tuple[str, int, int, str]:
+    where = problem.position
+    return (where.file, where.line, where.column, problem.code) if where else ("", 0, 0, problem.code)

@@ -1,0 +1,104 @@
+"""Finding manifests on the command line, and what is the same for every command that reads one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airflow_dcp_provider.model.environment import canonical_environment
+from airflow_dcp_provider.model.errors import UsageError
+from dag_factory.cli.kinds import check_kind
+from dag_factory.compiled import CompiledManifest, CompileSettings, compile_manifest
+
+#: The environment that nothing else is said of.
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class ManifestFile:
+    """A file that may be a manifest.
+
+    :param path: as given, or as found in a folder that was given.
+    :param root: the folder from which ``defaults.yaml`` files are inherited and in which every file must be.
+    :param named: whether the file itself was given; then it must be a manifest.
+    """
+
+    path: Path
+    root: Path
+    named: bool
+
+
+def find_files(paths: Sequence[str]) -> Iterator[ManifestFile]:
+    """Yield the files that ``paths`` name, and those in the folders that they name.
+
+    :raises UsageError: DCP205 when there is nothing at a path.
+    """
+    from dag_factory.manifest.discovery import discover
+
+    for text in paths:
+        path = Path(text)
+        root = root_of(path)
+        if path.is_dir():
+            yield from (ManifestFile(found, root, named=False) for found in discover(path))
+        elif path.is_file():
+            yield ManifestFile(path, root, named=True)
+        else:
+            raise UsageError(f"there is no file or folder {text}", code="DCP205", hint="check the path")
+
+
+def root_of(path: Path) -> Path:
+    """Return what counts as the DAGs folder of a path: the current folder, where the path is below it, else the path's own."""
+    here, absolute = Path.cwd(), path.absolute()
+    if here in absolute.parents:
+        return here
+    return absolute if absolute.is_dir() else absolute.parent
+
+
+def compile_named(path: str, environment: str, kind: str | None) -> tuple[CompiledManifest, ManifestFile]:
+    """Compile the one manifest that a command is about, for one environment.
+
+    :param kind: the plugin that stood before the command, or None.
+    :raises UsageError: DCP205, DCP213 or DCP204 when there is no such file, it is no manifest, or one of another kind.
+    :raises ManifestError: with every problem of it.
+    """
+    if not Path(path).is_file():
+        raise UsageError(f"there is no file {path}", code="DCP205", hint="give the path of a manifest")
+    file = ManifestFile(Path(path), root_of(Path(path)), named=True)
+    compiled = compile_manifest(file.path.absolute(), file.root, (environment,), CompileSettings(environment))
+    if compiled is None:
+        raise not_a_manifest(file)
+    check_kind(kind, compiled.plugin, path)
+    return compiled, file
+
+
+def not_a_manifest(file: ManifestFile) -> UsageError:
+    """Return the error for a file that was named and that no plugin recognises."""
+    return UsageError(f"{file.path} is not a manifest", code="DCP213", hint="`pretzel schema` lists the kinds of manifests")
+
+
+def environment_of(text: str | None) -> str:
+    """Return an environment's one name; ``local`` for None.
+
+    :raises DcpEnvironmentError: DCP410 when there is no such environment.
+    """
+    return canonical_environment(text) if text else LOCAL
+
+
+def parameters_of(texts: Sequence[str]) -> dict[str, Any]:
+    """Return ``NAME=VALUE`` texts as parameters; a value that is JSON is taken as such, any other is text.
+
+    :raises UsageError: DCP215 when one has no name.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"`{text}` is not a parameter", code="DCP215", hint="write NAME=VALUE, for example limit=100")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found

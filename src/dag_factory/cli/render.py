@@ -1,0 +1,74 @@
+"""``pretzel render``: what a manifest becomes, step by step, without running anything."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_dcp_provider.model.templates import date_names, macros, render_job
+from dag_factory.cli.days import interval_of, moment_of
+from dag_factory.cli.located_yaml import origins, to_located_yaml, to_yaml
+from dag_factory.cli.manifests import compile_named, environment_of, not_a_manifest, parameters_of
+from dag_factory.cli.output import Output
+from dag_factory.compiled import CompiledManifest, CompileSettings
+from dag_factory.compiler import resolve_one
+
+if TYPE_CHECKING:
+    from dag_factory.manifest.node import Node
+
+
+def render(options: argparse.Namespace, output: Output) -> int:
+    """``render``: the resolved manifest, its LogicalPlan, and the job of one day."""
+    environment, moment = environment_of(options.environment), moment_of(options.date)
+    parameters = parameters_of(options.parameter)
+    compiled, file = compile_named(options.manifest, environment, options.kind)
+    resolved = resolve_one(file.path.absolute(), file.root, environment, CompileSettings(environment))
+    if resolved is None:
+        raise not_a_manifest(file)
+    values = template_values(compiled, environment, interval_of(compiled.dag.schedule, moment), parameters)
+    parts: dict[str, Any] = {
+        "manifest": resolved.root.plain(),
+        "plan": compiled.plans[environment].to_dict(),
+        "job": render_job(compiled.jobs[environment].job.to_dict(), values),
+    }
+    wanted = [options.part] if options.part else list(parts)
+    data = {"environment": environment, "ds": values["ds"], **{name: parts[name] for name in wanted}}
+    if options.origins:
+        data["origins"] = origins(resolved.root)
+    output.result(data, _text(parts, wanted, resolved.root if options.origins else None, f"{environment}, {values['ds']}"))
+    return 0
+
+
+def template_values(
+    compiled: CompiledManifest, environment: str, interval: tuple[dt.datetime, dt.datetime], parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the names that the templates of the scheduled run of a data interval may use.
+
+    They are those of :data:`airflow_dcp_provider.model.templates.ALLOWED_NAMES`.
+
+    :param parameters: of the run; the manifest's own stand below them.
+    """
+    start, end = interval
+    return {
+        **date_names(start, start, end),
+        "run_id": f"scheduled__{start.isoformat()}",
+        "dag_id": compiled.dag.dag_id,
+        "environment": environment,
+        "params": {**compiled.dag.params, **parameters, "environment": environment},
+        "macros": macros(),
+    }
+
+
+def _text(parts: Mapping[str, Any], wanted: list[str], located: Node | None, what: str) -> str:
+    texts = {
+        "manifest": to_located_yaml(located) if located else to_yaml(parts["manifest"]),
+        "plan": json.dumps(parts["plan"], indent=2, ensure_ascii=False) + "\n",
+        "job": to_yaml(parts["job"]),
+    }
+    titles = {"manifest": "the manifest, resolved", "plan": "its LogicalPlan", "job": "its job"}
+    if len(wanted) == 1:
+        return texts[wanted[0]].rstrip("\n")
+    return "\n".join(f"--- # {titles[name]} ({what})\n{texts[name]}" for name in wanted).rstrip("\n")
