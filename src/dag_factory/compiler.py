@@ -40,14 +40,17 @@ def compile_one(path: Path, root: Path, environments: Sequence[str], settings: C
     plugin, node = recognised
     problems = Problems(files.texts)
     layers = _layers(path, plugin, node, files, problems)
+    if problems.errors:
+        # What is inherited is not known, so nothing can be said to be missing; the rest of the manifest is still checked.
+        _checker(plugin).check_values(node, problems)
+        problems.raise_errors()
     base = merged_base(layers, problems)
+    found: list[tuple[ResolvedManifest, _Variant]] = []
     if _check_schema(plugin, base, layers, problems):
         variants = _variants(base, layers, environments, settings, problems)
-        resolved = _resolve(plugin, variants, files.name_of(path), files, problems)
-        problems.raise_errors()
-        return _assemble(plugin, list(zip(resolved, variants, strict=True)), files.name_of(path), problems.warnings)
+        found = _resolve(plugin, variants, files.name_of(path), files, problems)
     problems.raise_errors()
-    raise AssertionError("a schema check that fails records a problem")
+    return _assemble(plugin, found, files.name_of(path), problems.warnings)
 
 
 def resolve_one(path: Path, root: Path, environment: str, settings: CompileSettings) -> ResolvedManifest | None:
@@ -175,7 +178,7 @@ def _check_schema(plugin: Plugin, base: Node, layers: Sequence[Layer], problems:
     whole = base
     if overrides := own.whole.get(*own.holder, ENVIRONMENTS):
         whole = _with(base, (*own.holder, ENVIRONMENTS), overrides)
-    return _checker(plugin).check(whole, problems) and not problems.errors
+    return _checker(plugin).check(whole, problems)
 
 
 def _with(node: Node, path: Sequence[str], value: Node) -> Node:
@@ -208,15 +211,15 @@ def _variants(
 
 def _resolve(
     plugin: Plugin, variants: Iterable[_Variant], name: str, files: FolderFiles, problems: Problems
-) -> tuple[ResolvedManifest, ...]:
+) -> list[tuple[ResolvedManifest, _Variant]]:
     """Check and lint every variant; return them as plugins see them."""
     found = []
     for number, variant in enumerate(variants):
         resolved = ResolvedManifest(variant.root, variant.environment, name, files.settings, files)
         if number == 0 or _checker(plugin).check_whole(variant.root, problems):
             problems.extend(plugin.lint(resolved))
-        found.append(resolved)
-    return tuple(found)
+        found.append((resolved, variant))
+    return found
 
 
 def _assemble(

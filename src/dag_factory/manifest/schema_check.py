@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -80,6 +80,7 @@ class SchemaChecker:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         schema = inlined(schema)
+        self._documented = dict(_documented(schema))
         self._full = Draft202012Validator(schema)
         self._values: Draft202012Validator | None = None
         self._wholeness = self._full
@@ -90,24 +91,40 @@ class SchemaChecker:
 
     def check(self, manifest: Node, problems: Problems) -> bool:
         """Record every violation in a whole manifest; return whether there is none."""
-        return _record(self._full, manifest, problems)
+        return self._record(self._full, manifest, problems)
 
     def check_values(self, part: Node, problems: Problems) -> bool:
         """Record every value in a part of a manifest that may not be so; what is missing is no violation."""
-        return self._values is None or _record(self._values, part, problems)
+        return self._values is None or self._record(self._values, part, problems)
 
     def check_whole(self, manifest: Node, problems: Problems) -> bool:
         """Record what a manifest lacks whose values were checked already, before it was merged; return whether it lacks nothing."""
-        return _record(self._wholeness, manifest, problems)
+        return self._record(self._wholeness, manifest, problems)
+
+    def _record(self, validator: Draft202012Validator, node: Node, problems: Problems) -> bool:
+        good = True
+        for error in validator.iter_errors(node.plain()):
+            good = False
+            for leaf in _leaves(error):
+                _explain(_Violation.of(leaf, node, self._documented), node, problems)
+        return good
 
 
-def _record(validator: Draft202012Validator, node: Node, problems: Problems) -> bool:
-    good = True
-    for error in validator.iter_errors(node.plain()):
-        good = False
-        for leaf in _leaves(error):
-            _explain(_Violation.of(leaf), node, problems)
-    return good
+def _documented(schema: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield every field that a schema knows, with what it says of it."""
+    waiting = [schema]
+    seen: set[int] = set()
+    while waiting:
+        part = waiting.pop()
+        # What was inlined is one object in many places.
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, Mapping):
+            yield from ((name, each) for name, each in part.get("properties", {}).items() if isinstance(each, Mapping))
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
 
 
 @dataclass(frozen=True)
@@ -115,7 +132,8 @@ class _Violation:
     """One violation, in plain types.
 
     :param keyword: the schema's keyword that is violated, ``rule`` its value, ``schema`` the object that holds it.
-    :param path: names and places that lead to the value.
+    :param path: names and places that lead to the value, ``where`` as a reader writes it.
+    :param documented: what the whole schema says of each field that it knows.
     """
 
     keyword: str
@@ -124,11 +142,16 @@ class _Violation:
     path: tuple[str | int, ...]
     message: str
     instance: Any
+    where: str
+    documented: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def of(cls, error: ValidationError) -> _Violation:
+    def of(cls, error: ValidationError, root: Node, documented: Mapping[str, Mapping[str, Any]]) -> _Violation:
+        """Return ``error`` of ``root``'s check in plain types."""
         schema = error.schema if isinstance(error.schema, Mapping) else {}
-        return cls(str(error.validator), error.validator_value, schema, tuple(error.absolute_path), error.message, error.instance)
+        path = tuple(error.absolute_path)
+        keyword, rule = str(error.validator), error.validator_value
+        return cls(keyword, rule, schema, path, error.message, error.instance, _written(path, root), documented)
 
 
 def _leaves(error: ValidationError) -> Iterator[ValidationError]:
@@ -150,21 +173,17 @@ def _explain(error: _Violation, root: Node, problems: Problems) -> None:
     if explain:
         explain(error, node, root, problems)
     else:
-        problems.add("DCP113", f"{_name(error)} {_tidy(error.message)}", node.position, _example(error))
+        problems.add("DCP113", f"{error.where} {_tidy(error.message)}", node.position, _example(error))
 
 
 def _unknown_fields(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001 - one signature for all
     known = [name for name in error.schema.get("properties", {}) if not name.startswith("$")]
     for name, value in node.fields.items():
         if name not in error.schema.get("properties", {}):
-            inside = f" in {_name(error)}" if error.path else ""
+            inside = f" in {error.where}" if error.path else ""
             problems.add(
                 "DCP110", f"unknown field `{name}`{inside}", value.key_position, hint_for(name, known, "the fields here are")
             )
-
-
-def _not_here(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
-    problems.add("DCP110", f"{_name(error)} may not stand here", node.key_position, "remove it")
 
 
 def _missing_field(error: _Violation, node: Node, root: Node, problems: Problems) -> None:
@@ -173,9 +192,10 @@ def _missing_field(error: _Violation, node: Node, root: Node, problems: Problems
     for name in missing:
         # Every missing field has a violation of its own; the message names it first.
         if error.message.startswith(f"'{name}' "):
-            near = did_you_mean(name, [each for each in node.fields if each not in error.schema.get("properties", {})])
-            of = _name(error) if error.path else "the manifest"
-            problems.add("DCP112", f"{of} lacks `{name}`", node.key_position, hint or near or _example_of(error, name))
+            near = did_you_mean(name, [each for each in node.fields if each not in error.documented])
+            example = _first_example(error.documented.get(name)).removeprefix("for example ")
+            wanted = f"for example {name}: {example}" if example else f"add `{name}`"
+            problems.add("DCP112", f"{error.where} lacks `{name}`", node.key_position, hint or near or wanted)
 
 
 def _meant_another(error: _Violation, node: Node, root: Node) -> str:
@@ -192,7 +212,7 @@ def _meant_another(error: _Violation, node: Node, root: Node) -> str:
 def _wrong_type(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
     wanted = error.rule if isinstance(error.rule, list) else [error.rule]
     words = " or ".join(_TYPE_NAMES.get(each, str(each)) for each in wanted)
-    problems.add("DCP111", f"{_name(error)} must be {words}, and is {_shown(node)}", node.position, _type_hint(wanted, node, error))
+    problems.add("DCP111", f"{error.where} must be {words}, and is {_shown(node)}", node.position, _type_hint(wanted, node, error))
 
 
 def _type_hint(wanted: list[str], node: Node, error: _Violation) -> str:
@@ -210,50 +230,53 @@ def _type_hint(wanted: list[str], node: Node, error: _Violation) -> str:
 
 def _not_among(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
     allowed = [str(each) for each in error.rule]
-    message = f"{_name(error)} must be one of {', '.join(allowed)}, and is {_shown(node)}"
+    message = f"{error.where} must be one of {', '.join(allowed)}, and is {_shown(node)}"
     problems.add("DCP113", message, node.position, did_you_mean(node.text, allowed) or f"use one of: {', '.join(allowed)}")
 
 
 def _not_the_one(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
-    problems.add("DCP113", f"{_name(error)} must be {json.dumps(error.rule)}", node.position, "write it so, or remove it")
+    problems.add("DCP113", f"{error.where} must be {json.dumps(error.rule)}", node.position, "write it so, or remove it")
 
 
 def _excluded(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
-    # What is excluded has no name in JSON Schema; the schemas that ship describe it.
-    text = error.rule.get("description", "is not allowed as it is") if isinstance(error.rule, Mapping) else "is not allowed"
-    problems.add("DCP113", f"{_name(error)} {text}", node.key_position, "remove one of them")
+    # What is excluded has no name in JSON Schema; the schemas that ship describe it, and name fields that are too many.
+    rule = error.rule if isinstance(error.rule, Mapping) else {}
+    alternatives = rule.get("anyOf", [rule])
+    extra = [name for each in alternatives for name in each.get("required", ()) if name in node.fields]
+    where = node.fields[extra[-1]].key_position if extra else node.key_position
+    hint = f"remove `{extra[-1]}`" if extra else "change it"
+    problems.add("DCP113", f"{error.where} {rule.get('description', 'is not allowed as it is')}", where, hint)
 
 
 def _bad_name(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
     name = str(error.instance)
     found = node.fields.get(name)
     where = found.key_position if found else node.position
-    problems.add("DCP113", f"`{name}` is not a name that may stand in {_name(error)}", where, _example(error))
+    problems.add("DCP113", f"`{name}` is not a name that may stand in {error.where}", where, _example(error))
 
 
 def _pattern(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
     problems.add(
-        "DCP113", f"{_name(error)} is {_shown(node)}, which does not have the form it needs", node.position, _example(error)
+        "DCP113", f"{error.where} is {_shown(node)}, which does not have the form it needs", node.position, _example(error)
     )
 
 
 def _too_few(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
-    problems.add("DCP113", f"{_name(error)} must not be empty", node.position, _example(error))
+    problems.add("DCP113", f"{error.where} must not be empty", node.position, _example(error))
 
 
 def _bounds(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
     word = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than", "exclusiveMaximum": "less than"}
-    text = f"{_name(error)} must be {word[error.keyword]} {error.rule}, and is {_shown(node)}"
+    text = f"{error.where} must be {word[error.keyword]} {error.rule}, and is {_shown(node)}"
     problems.add("DCP113", text, node.position, _example(error))
 
 
 def _twice(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001
-    problems.add("DCP140", f"{_name(error)} names something twice", node.position, "remove one of them")
+    problems.add("DCP140", f"{error.where} names something twice", node.position, "remove one of them")
 
 
 _EXPLANATIONS: dict[str, Callable[[_Violation, Node, Node, Problems], None]] = {
     "additionalProperties": _unknown_fields,
-    "None": _not_here,
     "required": _missing_field,
     "type": _wrong_type,
     "enum": _not_among,
@@ -271,11 +294,12 @@ _EXPLANATIONS: dict[str, Callable[[_Violation, Node, Node, Problems], None]] = {
 }
 
 
-def _name(error: _Violation) -> str:
-    """Return the value's path as a reader writes it: ``spec.resources.driver.cores``."""
+def _written(path: Sequence[str | int], root: Node) -> str:
+    """Return a path as a reader writes it: ``spec.resources.driver.cores``, ``sources[raw_events].type``."""
     text = ""
-    for step in error.path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+    for depth, step in enumerate(path):
+        name = root.get(*path[: depth + 1], "name") if isinstance(step, int) else None
+        text += f"[{name.text if name and name.text else step}]" if isinstance(step, int) else f".{step}"
     return f"`{text.lstrip('.')}`" if text else "the manifest"
 
 
@@ -295,12 +319,6 @@ def _shown(node: Node) -> str:
 
 def _example(error: _Violation) -> str:
     return _first_example(error.schema)
-
-
-def _example_of(error: _Violation, name: str) -> str:
-    known = error.schema.get("properties", {}).get(name)
-    text = _first_example(known) if isinstance(known, Mapping) else ""
-    return text or f"add `{name}`"
 
 
 def _first_example(schema: Any) -> str:

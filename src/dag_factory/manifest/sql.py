@@ -72,7 +72,7 @@ class SqlReading:
     """What an SQL query says about itself.
 
     :param tables: every mention of a table or view, in order.
-    :param columns: names of the result's columns, or None when they are not all written out.
+    :param columns: names of the result's columns, or None when they are not all written out; ``column_places`` is where they are.
     :param with_names: names that a ``WITH`` gives.
     :param exact: whether places in it are places in the SQL as it stands.
     """
@@ -81,6 +81,7 @@ class SqlReading:
     tables: tuple[TableRead, ...] = ()
     qualified_columns: tuple[QualifiedColumn, ...] = ()
     columns: tuple[str, ...] | None = None
+    column_places: tuple[int | None, ...] = ()
     with_names: frozenset[str] = frozenset()
     exact: bool = True
 
@@ -103,10 +104,12 @@ def read_query(sql: NeutralSql) -> SqlReading:
     if not isinstance(tree, exp.Query | exp.Values):
         text = f"the SQL is {_kind(tree)}, and a transformation is a query"
         return SqlReading((SqlProblem("DCP145", text, "write a SELECT; tables are written by sinks", 0 if sql.exact else None),))
+    columns = _columns(tree, sql)
     return SqlReading(
         tables=tuple(_tables(tree, sql)),
         qualified_columns=tuple(_qualified_columns(tree)) if sql.exact else (),
-        columns=_columns(tree, sql),
+        columns=None if columns is None else tuple(name for name, _ in columns),
+        column_places=tuple(place for _, place in columns or ()),
         with_names=frozenset(cte.alias for cte in tree.find_all(exp.CTE)),
         exact=sql.exact,
     )
@@ -140,7 +143,7 @@ def _syntax_problem(error: SqlglotError, sql: NeutralSql, lead: int = 0) -> SqlP
     else:
         place = _TOKEN_PLACE.search(f"{error} {error.__cause__}")
         if "Missing" in f"{error} {error.__cause__}":
-            message, hint = "the SQL does not parse: a quote or comment is opened and not closed", "close it"
+            message, hint = "the SQL does not parse: it ends inside of a quote or comment", "close what was opened"
         if place:
             offset = _offset(sql.text, lead, int(place.group(1)), int(place.group(2)))
     return SqlProblem("DCP144", message, hint, offset if sql.exact else None)
@@ -220,30 +223,29 @@ def _qualified_columns(tree: exp.Expression) -> Iterator[QualifiedColumn]:
         yield QualifiedColumn(column.catalog, column.db, column.table, first.meta["start"], table.meta["start"])
 
 
-def _columns(tree: exp.Expression, sql: NeutralSql) -> tuple[str, ...] | None:
+def _columns(tree: Any, sql: NeutralSql) -> list[tuple[str, int | None]] | None:
+    """Return the result's columns with their places, or None when they cannot be known."""
     query = tree
     while isinstance(query, exp.SetOperation | exp.Subquery):
         query = query.this
-    if not isinstance(query, exp.Select) or not query.expressions:
+    if not isinstance(query, exp.Select) or not query.expressions or not sql.exact:
         return None
-    names = []
+    columns: list[tuple[str, int | None]] = []
     for column in query.expressions:
         name = column.alias_or_name
+        place = _place_of_name(column)
         # An expression without a name gets one from Spark that only Spark knows; a template may give any number of columns.
-        if column.is_star or not name or isinstance(column, exp.Aliases):
+        if column.is_star or not name or isinstance(column, exp.Aliases) or _in_template(place, sql):
             return None
-        names.append(name)
-    if not sql.exact or any(_is_template(column) and _overlaps(column, sql) for column in query.expressions):
-        return None
-    return tuple(names)
+        columns.append((name, place))
+    return columns
 
 
-def _is_template(column: exp.Expression) -> bool:
-    return isinstance(column, exp.Column) or (isinstance(column, exp.Alias) and isinstance(column.args["alias"], exp.Identifier))
+def _place_of_name(column: Any) -> int | None:
+    named = column.args.get("alias") if isinstance(column, exp.Alias) else column.this
+    place = named.meta.get("start") if isinstance(named, exp.Expression) else None
+    return place if isinstance(place, int) else None
 
 
-def _overlaps(column: exp.Expression, sql: NeutralSql) -> bool:
-    place = (column.args["alias"] if isinstance(column, exp.Alias) else column.this).meta
-    if "start" not in place:
-        return False
-    return any(place["start"] < end and start <= place["end"] for start, end in sql.spans)
+def _in_template(place: int | None, sql: NeutralSql) -> bool:
+    return place is not None and any(start <= place < end for start, end in sql.spans)

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import jinja2
-import jinja2.meta
 from jinja2 import nodes
 
 from airflow_dcp_provider.model.templates import ALLOWED_MACROS, ALLOWED_NAMES, template_environment
@@ -22,6 +21,8 @@ from dag_factory.manifest.problems import Problems, did_you_mean, hint_for
 _OPENING = re.compile(r"\{[{%#]")
 #: What a run's trigger form offers under ``params``.
 _PARAMS = ("environment", "parameters")
+#: What Jinja itself defines inside of `{% for %}`.
+_INSIDE_LOOPS = {"loop"}
 _NOT_OFFERED = frozenset({"conn", "var", "ti", "task_instance", "dag", "task", "dag_run", "conf"})
 
 
@@ -84,9 +85,10 @@ def _line_offset(text: str, line: int) -> int:
 
 
 def _unknown_names(text: str, tree: nodes.Template) -> Iterator[_Fault]:
-    for name in sorted(jinja2.meta.find_undeclared_variables(tree) - ALLOWED_NAMES):
-        if name in _environment().globals:
-            continue
+    # Not jinja2.meta: it refuses a template with an unknown filter, and every fault is to be found at once.
+    given = {each.name for each in tree.find_all(nodes.Name) if each.ctx != "load"}
+    used = {each.name for each in tree.find_all(nodes.Name)} - given - ALLOWED_NAMES - set(_environment().globals)
+    for name in sorted(used - (_INSIDE_LOOPS if tree.find(nodes.For) else set())):
         if name in _NOT_OFFERED:
             hint = "connections, variables and tasks are not for manifests: a job must be the same whoever renders it"
         else:

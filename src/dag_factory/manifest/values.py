@@ -123,7 +123,9 @@ def _cron_fault(text: str) -> str:
     try:
         croniter(text, dt.datetime(2024, 1, 1, tzinfo=dt.UTC)).get_next()
     except (ValueError, KeyError, AttributeError) as error:
-        return "it never fires" if "failed to find next date" in str(error) else str(error).removeprefix(f"[{text}] ")
+        if "failed to find next date" in str(error):
+            return "it never fires"
+        return "a number in it is out of range" if "out of range" in str(error) else "a field of it cannot be read"
     return ""
 
 

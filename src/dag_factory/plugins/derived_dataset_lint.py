@@ -110,10 +110,10 @@ def _check_result(
         if name.text.lower() not in given and not (name.text == "ds" and "ds" in partition_names):
             hint = hint_for(name.text, query.columns, "the result has")
             problems.add("DCP151", f"the field `{name.text}` is not in the result of the SQL", name.position, hint)
-    for column in query.columns:
+    for column, offset in zip(query.columns, query.reading.column_places if query.reading else (), strict=True):
         if column.lower() not in declared:
             near = did_you_mean(column, [field.fields["name"].text for field in fields])
             text = f"the result has a column `{column}` that is no field"
             problems.add(
-                "DCP151", text, query.place(None, manifest), near or f"add it to `fields`, or leave it out of {query.sql.file}"
+                "DCP151", text, query.place(offset, manifest), near or f"add it to `fields`, or leave it out of {query.sql.file}"
             )
