@@ -93,12 +93,20 @@ def build(dag_id: str, spec: dict[str, Any], environments: tuple[str, ...] = ("l
 
 
 def run(dag: DAG, logical_date: dt.datetime | None = DAY, conf: dict[str, Any] | None = None) -> Any:
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    # A DAG that is not in the DAGs folder has to be announced to the database by hand.
+    dag.relative_fileloc = f"{dag.dag_id}.py"
+    try:
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    except ImportError:  # before Airflow 3.2
+        from airflow.models.dagbag import DagBag
 
-    # A DAG that is not in a file has to be announced to the database by hand.
-    bag = DagBag(dag_folder=os.devnull)
-    bag.bag_dag(dag)
-    sync_bag_to_db(bag, "dags-folder", None)
+        bag = DagBag(dag_folder=os.devnull)
+        bag.bag_dag(dag)
+        bag.sync_to_db("dags-folder", None)
+    else:
+        bag = DagBag(dag_folder=os.devnull)
+        bag.bag_dag(dag)
+        sync_bag_to_db(bag, "dags-folder", None)
     return dag.test(logical_date=logical_date, run_conf=conf)
 
 
@@ -152,10 +160,13 @@ def test_a_run_writes_proves_and_announces_its_table(home: Path, capfd: pytest.C
     history = SqlStore(f"sqlite:///{home}/dcp.db").events(proof["execution_id"])
     assert {"SUBMIT", "SUCCEEDED", "PROOF"} <= {one.event for one in history}
 
-    # The whole driver log is in the task's, each line once although the task was deferred in between.
+    # The whole driver log is in the task's, each line once although the task was deferred in between. Airflow before 3.1 prints
+    # every line of every task twice here, so it is held against one that is logged once.
     log = capfd.readouterr().out
+    once = log.count(": SUCCEEDED")
+    assert once
     for line in ("driver of attempt 1 for 2013-01-05", "the last line before the result", "Spark in one local process"):
-        assert log.count(line) == 1, line
+        assert log.count(line) == once, line
 
     fields = rendered(dag_run, "submit")
     assert (fields["run"]["what"], fields["run"]["environment"]) == ("team/daily-flights", "local")

@@ -38,14 +38,13 @@ def test_every_module_and_class_that_it_names_is_there() -> None:
 
 
 def test_airflow_lists_the_provider_its_links_and_its_configuration() -> None:
-    from airflow.configuration import conf
     from airflow.providers_manager import ProvidersManager
 
     manager = ProvidersManager()
     assert "airflow-dcp-provider" in manager.providers
     assert "airflow_dcp_provider.links.execution.SparkUiLink" in manager.extra_links_class_names
-    assert conf.get("dcp", "environment") == "local"
-    assert conf.getint("dcp", "max_local_executions") == 2
+    options = dict(manager.provider_configs)["airflow-dcp-provider"]["dcp"]["options"]
+    assert (options["environment"]["default"], options["max_local_executions"]["default"]) == ("local", "2")
 
 
 def test_the_form_has_every_field_and_hides_what_has_no_meaning() -> None:
