@@ -33,7 +33,8 @@ def cache_context(settings: object, cache_home: Path) -> str:
     """
     installed = _installed_packages()
     plugins = _plugins(installed, cache_home)
-    code = _source_state({"dag_factory", "airflow_dcp_provider", *(value.partition(".")[0] for _, value in plugins)})
+    packages = {target.partition(":")[0].partition(".")[0] for _, target in plugins}
+    code = _source_state({"dag_factory", "airflow_dcp_provider", *packages})
     text = repr((_FORMAT, airflow_dcp_provider.__version__, sys.version_info[:2], settings, installed, plugins, code))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
