@@ -74,6 +74,7 @@ class SparkExecutionSensor(BaseSensorOperator):
         self._runner: SparkRunner | None = None
         self._handle: Execution | None = None
         self._actor = Actor()
+        self._killed = False
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look at the execution; defer, go on with its next attempt, fail, or return its last one."""
@@ -99,6 +100,7 @@ class SparkExecutionSensor(BaseSensorOperator):
 
     def on_kill(self) -> None:
         """Cancel the latest attempt in this try's name."""
+        self._killed = True
         self._cancel("kill")
 
     def _prepare(self, context: Context, handle: Execution) -> tuple[SparkRunner, Environment]:
@@ -116,6 +118,10 @@ class SparkExecutionSensor(BaseSensorOperator):
         with faults():
             outcome = runner.advance(handle, self._actor, self._fresh(context, handle))
         self._handle = outcome.execution
+        if self._killed:
+            # The kill may have come just before the next attempt was made.
+            self._cancel("kill")
+            raise AirflowFailException("the task was killed; the attempt that it waited for was cancelled")
         log.copy(handle.ref)
         if outcome.attempt is None:
             raise AirflowFailException(str(outcome.error))

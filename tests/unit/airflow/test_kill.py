@@ -1,0 +1,249 @@
+"""Kills and identity, task by task: the operators against the real local backend, in a context as Airflow passes it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.sdk import DAG, BaseOperator
+
+from airflow_dcp_provider.hooks.dcp import environment_for
+from airflow_dcp_provider.hooks.runners import runner_for
+from airflow_dcp_provider.model.execution import Actor, Attempt, AttemptRef, Execution
+from airflow_dcp_provider.model.states import ExecutionState
+from airflow_dcp_provider.operators.run_context import NONCE_KEY, actor_of, push_nonce, run_nonce
+from airflow_dcp_provider.operators.spark_runner import SparkRunnerSubmitOperator
+from airflow_dcp_provider.runner.runner import SparkRunner
+from airflow_dcp_provider.sensors.spark_execution import SparkExecutionSensor
+from tests.support.executions import job, starts, wait_for
+
+DAY = dt.datetime(2013, 1, 5, tzinfo=dt.UTC)
+
+
+class TaskState:
+    """What Airflow keeps for a task of one DAG run, over all its tries."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any:
+        return self.kept.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self.kept[key] = value
+
+
+def context(task: BaseOperator, state: TaskState | None = None, *, try_number: int = 1, max_tries: int = 0, **ti: Any) -> Any:
+    found = {
+        "ti": SimpleNamespace(
+            dag_id="d", run_id="r", task_id=task.task_id, map_index=-1, try_number=try_number, max_tries=max_tries, **ti
+        ),
+        "task": task,
+        "run_id": "r",
+        "dag": None,
+        "dag_run": SimpleNamespace(logical_date=DAY, run_after=DAY, data_interval_start=DAY, data_interval_end=DAY),
+        "params": {},
+    }
+    return found if state is None else {**found, "task_state_store": state}
+
+
+def submit_task(**orders: Any) -> SparkRunnerSubmitOperator:
+    return SparkRunnerSubmitOperator(task_id="submit", job=job(**orders))
+
+
+def wait_task(handle: Any, **options: Any) -> SparkExecutionSensor:
+    return SparkExecutionSensor(task_id="wait", execution=handle, **options)
+
+
+@pytest.fixture
+def runner(home: Path) -> SparkRunner:
+    return runner_for(environment_for("local"))
+
+
+def latest(runner: SparkRunner, handle: dict[str, Any]) -> Attempt:
+    found = runner.backend.latest(Execution.from_dict(handle).ref)
+    assert found is not None
+    return found
+
+
+def test_a_retried_submit_finds_its_execution(runner: SparkRunner, home: Path) -> None:
+    state = TaskState()
+    first = submit_task().execute(context(submit_task(), state, max_tries=2))
+    again = submit_task().execute(context(submit_task(), state, try_number=2, max_tries=2))
+    assert again == first
+    wait_for(lambda: latest(runner, first).state.is_terminal)
+    assert len(starts(home)) == 1
+
+
+def test_a_cleared_submit_and_a_run_made_again_are_other_executions(home: Path) -> None:
+    state = TaskState()
+    ids = {
+        Execution.from_dict(submit_task().execute(made)).execution_id
+        for made in (
+            context(submit_task(), state),
+            context(submit_task(), state, try_number=2, max_tries=1),
+            context(submit_task(), TaskState()),
+        )
+    }
+    assert len(ids) == 3
+
+
+def test_the_nonce_is_kept_before_it_is_used(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A submit that dies right after it submitted is found again, because what its key holds is kept already."""
+    state = TaskState()
+    task = submit_task()
+
+    def die(*_: Any) -> None:
+        assert NONCE_KEY in state.kept
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SparkRunner, "submit", die)
+        with pytest.raises(KeyboardInterrupt):
+            task.execute(context(task, state))
+    assert run_nonce(context(task, state)) == state.kept[NONCE_KEY]
+
+
+def test_before_airflow_3_3_the_nonce_comes_from_an_upstream_task() -> None:
+    pushed: dict[str, str] = {}
+    with DAG("d", schedule=None):
+        upstream = BaseOperator(task_id="ensure_tables")
+        task = submit_task()
+        upstream >> task
+    push_nonce(context(upstream, xcom_push=lambda key, value: pushed.update({key: value})))
+
+    def pull(task_ids: list[str], key: str) -> list[str | None]:
+        assert task_ids == ["ensure_tables"]
+        return [pushed.get(key)]
+
+    assert len(pushed[NONCE_KEY]) == 32
+    assert run_nonce(context(task, xcom_pull=pull)) == pushed[NONCE_KEY]
+    assert run_nonce(context(submit_task())) == ""
+    push_nonce(context(upstream, TaskState()))  # from 3.3 on nothing is pushed
+
+
+@pytest.mark.parametrize(
+    ("try_number", "max_tries", "retries", "round_try"), [(1, 2, 2, 1), (3, 2, 2, 1), (4, 5, 2, 4), (1, 0, 0, 1)]
+)
+def test_the_round_is_the_try_that_began_it(try_number: int, max_tries: int, retries: int, round_try: int) -> None:
+    task = BaseOperator(task_id="wait", retries=retries)
+    assert actor_of(context(task, try_number=try_number, max_tries=max_tries)) == Actor("wait", try_number, round_try)
+
+
+def test_a_kill_while_submitting_leaves_nothing_running(runner: SparkRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kill comes before there is an attempt: what is made after it is cancelled all the same."""
+    task, state = submit_task(hold=True), TaskState()
+    submit = SparkRunner.submit
+    made: list[Execution] = []
+
+    def killed_first(self: SparkRunner, request: Any) -> Execution:
+        task.on_kill()
+        made.append(submit(self, request))
+        return made[0]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SparkRunner, "submit", killed_first)
+        with pytest.raises(AirflowFailException, match="killed while it submitted"):
+            task.execute(context(task, state, max_tries=1))
+    handle = made[0].to_dict()
+    cancellation = latest(runner, handle).cancellation
+    assert cancellation is not None
+    assert cancellation.asked_by == Actor("submit", 1, 2)
+    wait_for(lambda: latest(runner, handle).state is ExecutionState.CANCELLED)
+
+
+def test_the_try_after_a_killed_submit_starts_the_next_attempt(runner: SparkRunner, home: Path) -> None:
+    task, state = submit_task(hold=True), TaskState()
+    first = task.execute(context(task, state))
+    task.on_kill()
+    (home / "release").touch()
+    second = submit_task(hold=True).execute(context(task, state, try_number=2))
+    assert [Execution.from_dict(one).ref.attempt for one in (first, second)] == [1, 2]
+    assert Execution.from_dict(first).execution_id == Execution.from_dict(second).execution_id
+    wait_for(lambda: latest(runner, second).state is ExecutionState.SUCCEEDED)
+
+
+def defer(task: SparkExecutionSensor, **options: Any) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context(task, **options))
+    return deferred.value
+
+
+def test_a_running_wait_that_is_killed_cancels_and_its_next_try_goes_on(runner: SparkRunner, home: Path) -> None:
+    task = submit_task(hold=True)
+    handle = task.execute(context(task, TaskState()))
+    waiting = wait_task(handle, job=job(hold=True))
+    defer(waiting)
+    waiting.on_kill()
+    wait_for(lambda: latest(runner, handle).state is ExecutionState.CANCELLED)
+    same_try = wait_task(handle, job=job(hold=True))
+    with pytest.raises(AirflowFailException, match=r"DCP301 attempt 1 of .* was cancelled by task wait, try 1"):
+        same_try.execute(context(same_try))
+    next_try = wait_task(handle, job=job(hold=True), retries=1)
+    assert defer(next_try, try_number=2, max_tries=1).trigger.ref["attempt"] == 2
+    (home / "release").touch()
+    wait_for(lambda: latest(runner, handle).state is ExecutionState.SUCCEEDED)
+
+
+def test_a_cleared_wait_starts_the_next_attempt_from_the_job_as_it_is_now(runner: SparkRunner, home: Path) -> None:
+    task = submit_task(hold=True)
+    handle = task.execute(context(task, TaskState()))
+    assert defer(wait_task(handle, job=job(hold=True))).trigger.await_gone is False
+    changed = replace(job(), labels={"version": "2"})
+    cleared = wait_task(handle, job=changed)
+    deferred = defer(cleared, try_number=2, max_tries=1)
+    while deferred.trigger.ref["attempt"] == 1:
+        assert deferred.trigger.await_gone
+        watched = AttemptRef(**deferred.trigger.ref)
+        wait_for(lambda ref=watched: runner.backend.is_gone(ref))
+        deferred = defer(cleared, try_number=2, max_tries=1)
+    assert latest(runner, handle).request.job["labels"] == {"version": "2"}
+    wait_for(lambda: latest(runner, handle).state is ExecutionState.SUCCEEDED)
+    done = cleared.execute(context(cleared, try_number=2, max_tries=1))
+    assert Attempt.from_dict(done["attempt"]).ref.attempt == 2
+
+
+def test_a_resumed_wait_stays_with_the_execution_that_it_was_deferred_for(runner: SparkRunner, home: Path) -> None:
+    """The submit task was cleared meanwhile: its output is another execution's handle, the deferred wait's is the old one's."""
+    state = TaskState()
+    task = submit_task()
+    old = task.execute(context(task, state))
+    new = submit_task(lines=["x"]).execute(context(task, state, try_number=2, max_tries=1))
+    wait_for(lambda: latest(runner, old).state.is_terminal)
+    resumed = wait_task(new)
+    done = resumed.resume(context(resumed), {"reason": "ended", "copied": {}}, handle=old)
+    assert done["execution"]["request"]["ref"]["execution_id"] == Execution.from_dict(old).execution_id
+
+
+def test_a_time_out_that_somebody_set_cancels_too(runner: SparkRunner) -> None:
+    task = submit_task(hold=True)
+    handle = task.execute(context(task, TaskState()))
+    waiting = wait_task(handle, job=job(hold=True), timeout=5)
+    assert defer(waiting).timeout == dt.timedelta(seconds=5)
+    resumed = wait_task(handle, job=job(hold=True), timeout=5)
+    with pytest.raises(Exception, match="Trigger timeout"):
+        resumed.resume_execution("__fail__", {"error": "Trigger timeout"}, context(resumed))
+    cancellation = latest(runner, handle).cancellation
+    assert cancellation is not None
+    assert cancellation.reason == "timeout"
+
+
+def test_a_trigger_that_broke_cancels_nothing(runner: SparkRunner, home: Path) -> None:
+    task = submit_task(hold=True)
+    handle = task.execute(context(task, TaskState()))
+    resumed = wait_task(handle)
+    with pytest.raises(Exception, match="Trigger failure"):
+        resumed.resume_execution("__fail__", {"error": "Trigger failure", "traceback": ["x"]}, context(resumed))
+    assert latest(runner, handle).cancellation is None
+    (home / "release").touch()
+
+
+def test_waiting_for_nothing_says_what_to_do() -> None:
+    waiting = wait_task(None)
+    with pytest.raises(AirflowFailException, match="there is no execution to wait for"):
+        waiting.execute(context(waiting))
