@@ -21,7 +21,6 @@ from airflow_dcp_provider.runner.backends.local_files import (
     CREATE_LOCK,
     DRIVER_LOG,
     LAUNCHED,
-    REQUEST,
     STATUS,
     SUPERVISOR_LOG,
     AttemptFolder,
@@ -61,7 +60,7 @@ class LocalBackend:
             find_java(self._settings.java)
             find_spark(self._settings.python)
             folder.make(request.to_dict(), self._settings.to_dict())
-        existing = AttemptRequest.from_dict(folder.read(REQUEST) or {})
+        existing = folder.request()
         if existing.idempotency_key != request.idempotency_key:
             raise ExecutionError(
                 f"{request.ref.name} exists and belongs to another owner: {existing.manifest_id}",
@@ -172,7 +171,7 @@ class LocalBackend:
 def _attempt(folder: AttemptFolder, status: dict[str, Any]) -> Attempt:
     claim, cancellation, failure = folder.read(CLAIM), folder.read(CANCEL), status.get("failure")
     return Attempt(
-        request=AttemptRequest.from_dict(folder.read(REQUEST) or {}),
+        request=folder.request(),
         state=ExecutionState(status["state"]),
         waited_by=claim["round"] if claim else None,
         cancellation=Cancellation.from_dict(cancellation) if cancellation else None,

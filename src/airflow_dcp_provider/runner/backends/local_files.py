@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.model.execution import AttemptRequest
 from airflow_dcp_provider.runner.locks import locked
 
 REQUEST, SETTINGS, CLAIM, CANCEL, STATUS = "request.json", "settings.json", "claim.json", "cancel.json", "status.json"
@@ -95,6 +96,22 @@ class AttemptFolder:
         if not isinstance(data, dict):
             raise DcpEnvironmentError(f"{path} holds no JSON object", code="DCP445", hint="the record was damaged from outside")
         return data
+
+    def request(self) -> AttemptRequest:
+        """Return what was asked for.
+
+        :raises DcpEnvironmentError: DCP445 when the record is not there any more or holds something else.
+        """
+        data = self.read(REQUEST)
+        try:
+            return AttemptRequest.from_dict(data or {})
+        except (KeyError, TypeError) as error:
+            what = "holds no request" if data else "is not there any more"
+            raise DcpEnvironmentError(
+                f"{self.path / REQUEST} {what}",
+                code="DCP445",
+                hint="the record was removed or damaged from outside; submit again",
+            ) from error
 
     def replace(self, name: str, data: Mapping[str, Any]) -> None:
         """Write file ``name`` whole, over what was there."""

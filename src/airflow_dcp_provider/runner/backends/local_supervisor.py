@@ -32,7 +32,6 @@ from airflow_dcp_provider.runner.backends.local_files import (
     JOB_SPEC,
     LAUNCHED,
     PROPERTIES,
-    REQUEST,
     SCRATCH,
     SETTINGS,
     STATUS,
@@ -91,12 +90,12 @@ def supervise(folder: AttemptFolder, ready: Callable[[], None]) -> None:
         if not held or is_final(folder.read(STATUS)):
             ready()
             return
-        if folder.has(LAUNCHED):
-            # An earlier supervisor started Spark and died. It is never started twice.
+        if folder.has(LAUNCHED) or not folder.has(SETTINGS):
+            # An earlier supervisor started Spark, or was about to tell the end, and died. Spark is never started twice.
             settle(folder)
             ready()
             return
-        request = AttemptRequest.from_dict(folder.read(REQUEST) or {})
+        request = folder.request()
         settings = LocalSettings.from_dict(folder.read(SETTINGS) or {})
         folder.replace(STATUS, {"state": ExecutionState.PENDING.value, "supervisor": os.getpid(), "message": "waits for its turn"})
         ready()
@@ -167,15 +166,15 @@ def _prepare(
         catalog = CatalogServer(home)
         catalog_uri = catalog.start()
         stack.callback(catalog.stop)
-    py_files = folder.path / "core_etl.zip"
-    bundle.build_zip(py_files)
+    for name in (SCRATCH, EVENTS):
+        (folder.path / name).mkdir(exist_ok=True)
     places = Places(
         folder=folder.path,
         spark_home=spark_home,
         java_home=java.home,
         jar=jar,
         main=bundle.main_script(),
-        py_files=py_files,
+        py_files=bundle.build_zip(folder.path / SCRATCH / "core_etl.zip"),
         cores=settings.cores or os.cpu_count() or 1,
         catalog_uri=catalog_uri,
         ui_port=_free_port() if settings.spark_ui else 0,
@@ -186,8 +185,6 @@ def _prepare(
     properties = folder.path / PROPERTIES
     properties.touch(mode=0o600)
     properties.write_text(properties_text(command.properties), encoding="ascii")
-    for name in (SCRATCH, EVENTS):
-        (folder.path / name).mkdir(exist_ok=True)
     ui_url = f"http://127.0.0.1:{places.ui_port}" if places.ui_port else ""
     return _Prepared(command, archive, ui_url)
 

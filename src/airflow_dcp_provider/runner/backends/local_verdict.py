@@ -17,7 +17,6 @@ from airflow_dcp_provider.runner.backends.local_files import (
     DRIVER_LOG,
     LAUNCHED,
     PROPERTIES,
-    REQUEST,
     SCRATCH,
     SETTINGS,
     STATUS,
@@ -74,14 +73,14 @@ def conclude(
         state = ExecutionState.FAILED
         failed = failure or diagnose(exit_code, result, log)
         final["failure"] = {**vars(failed), "kind": failed.kind.value}
+    # Both may hold credentials of catalogs, and nobody needs them any more. The status comes last: who reads it finds all done.
+    folder.remove(SETTINGS, PROPERTIES)
+    shutil.rmtree(folder.path / SCRATCH, ignore_errors=True)
     before = folder.read(STATUS) or {}
     folder.replace(
         STATUS,
         {**before, **final, "state": state.value, "ended_at": time.time(), "spark_ui_url": "", "message": ""},
     )
-    # Both may hold credentials of catalogs, and nobody needs them any more.
-    folder.remove(SETTINGS, PROPERTIES)
-    shutil.rmtree(folder.path / SCRATCH, ignore_errors=True)
     return state
 
 
@@ -99,5 +98,5 @@ def read_tail(folder: AttemptFolder) -> str:
 def _deadline_passed_unstarted(folder: AttemptFolder) -> bool:
     if folder.has(LAUNCHED):
         return False
-    deadline = (folder.read(REQUEST) or {}).get("deadline")
+    deadline = folder.request().deadline
     return deadline is not None and time.time() >= deadline

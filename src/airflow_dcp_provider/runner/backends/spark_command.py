@@ -83,7 +83,6 @@ def spark_command(request: AttemptRequest, settings: LocalSettings, places: Plac
         ),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.local.dir": str(places.folder / SCRATCH),
         "spark.sql.warehouse.dir": (places.folder / SCRATCH / "warehouse").as_uri(),
         "spark.eventLog.dir": (places.folder / EVENTS).as_uri(),
         "spark.sql.extensions": _joined(",", _ICEBERG_EXTENSIONS, settings.spark_defaults.get("spark.sql.extensions", "")),
@@ -108,6 +107,8 @@ def spark_command(request: AttemptRequest, settings: LocalSettings, places: Plac
         "JAVA_HOME": str(places.java_home),
         "SPARK_HOME": str(places.spark_home),
         "SPARK_LOCAL_IP": "127.0.0.1",
+        # The property of the same meaning makes Spark warn at every start.
+        "SPARK_LOCAL_DIRS": str(places.folder / SCRATCH),
         "SPARK_LAUNCHER_OPTS": " ".join(_SMALL_JVM),
         "PYSPARK_PYTHON": settings.driver_python,
         "PYSPARK_DRIVER_PYTHON": settings.driver_python,

@@ -1,0 +1,108 @@
+"""From exit code, report and log to a failure. The logs are what Spark 3.5 and the JVM really print."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_dcp_provider.model.error_codes import FAILURE_CODES
+from airflow_dcp_provider.model.execution import FailureKind
+from airflow_dcp_provider.runner.diagnosis import TAIL_LINES, diagnose, is_success, log_tail, parse_result
+
+REPORT = {"version": 1, "status": "failed", "error": {"code": "DCP321", "message": "no column x", "hint": "did you mean y?"}}
+OUT_OF_MEMORY = "26/11/22 ERROR Executor: Exception in task 0.0\njava.lang.OutOfMemoryError: Java heap space\n\tat java.base/x\n"
+NATIVE = "# There is insufficient memory for the Java Runtime Environment to continue.\n"
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "log", "kind", "code"),
+    [
+        (20, "", FailureKind.USER, "DCP355"),
+        (21, "", FailureKind.USER, "DCP356"),
+        (22, "", FailureKind.PLATFORM, "DCP357"),
+        (3, "", FailureKind.RESOURCES, "DCP351"),
+        (52, "", FailureKind.RESOURCES, "DCP351"),
+        (137, "", FailureKind.RESOURCES, "DCP351"),
+        (-9, "", FailureKind.RESOURCES, "DCP351"),
+        (1, OUT_OF_MEMORY, FailureKind.RESOURCES, "DCP351"),
+        (1, NATIVE, FailureKind.RESOURCES, "DCP351"),
+        (1, "MemoryError\n", FailureKind.RESOURCES, "DCP351"),
+        (20, OUT_OF_MEMORY, FailureKind.USER, "DCP355"),
+        (1, "", FailureKind.PLATFORM, "DCP350"),
+        (134, "", FailureKind.PLATFORM, "DCP353"),
+        (-15, "", FailureKind.PLATFORM, "DCP353"),
+        (143, "", FailureKind.PLATFORM, "DCP353"),
+        (0, "", FailureKind.PLATFORM, "DCP358"),
+        (None, "", FailureKind.PLATFORM, "DCP352"),
+    ],
+)
+def test_exit_codes(exit_code, log, kind, code):
+    failure = diagnose(exit_code, None, log)
+    assert (failure.kind, failure.code) == (kind, code)
+    assert failure.message
+    assert failure.hint
+    assert code in FAILURE_CODES
+
+
+def test_the_drivers_own_words_are_kept_and_the_exit_code_says_whose_fault():
+    failure = diagnose(20, REPORT, "")
+    assert (failure.kind, failure.code, failure.message, failure.hint) == (
+        FailureKind.USER,
+        "DCP321",
+        "no column x",
+        "did you mean y?",
+    )
+
+
+def test_a_signal_is_named():
+    assert "SIGTERM" in diagnose(-15, None, "").message
+
+
+def test_a_crash_names_the_last_exception():
+    log = "Traceback (most recent call last):\n  File x\npy4j.protocol.Py4JNetworkError: Answer from Java side is empty\nbye\n"
+    assert "py4j.protocol.Py4JNetworkError: Answer from Java side is empty" in diagnose(1, None, log).message
+
+
+def test_the_tail_has_no_noise_and_an_end():
+    noise = "26/11/22 INFO ShutdownHookManager: Deleting directory /tmp/spark-1\n\nDCP_RESULT {}\n"
+    log = "".join(f"line {number}\n{noise}" for number in range(100))
+    assert log_tail(log).splitlines() == [f"line {number}" for number in range(100 - TAIL_LINES, 100)]
+
+
+class TestResult:
+    def test_the_last_whole_line_counts(self):
+        first, last = {"status": "failed"}, {"status": "succeeded"}
+        log = f"x\nDCP_RESULT {json.dumps(first)}\ny\nDCP_RESULT {json.dumps(last)}\nbye\n"
+        assert parse_result(log) == last
+        assert parse_result(f"DCP_RESULT {json.dumps(last)}\n") == last
+
+    @pytest.mark.parametrize(
+        "log",
+        [
+            "",
+            "nothing\n",
+            'DCP_RESULT {"status": "succ',
+            'DCP_RESULT {"status": "succeeded"}',
+            "DCP_RESULT []\n",
+            "x DCP_RESULT {}\n",
+        ],
+    )
+    def test_half_a_line_or_another_thing_is_no_result(self, log):
+        assert parse_result(log) is None
+
+    @pytest.mark.parametrize(
+        ("exit_code", "result", "success"),
+        [
+            (0, {"status": "succeeded"}, True),
+            (None, {"status": "succeeded"}, True),
+            (1, {"status": "succeeded"}, False),
+            (-9, {"status": "succeeded"}, False),
+            (0, {"status": "failed"}, False),
+            (0, {}, False),
+            (0, None, False),
+            (None, None, False),
+        ],
+    )
+    def test_success_takes_both_the_exit_and_the_report(self, exit_code, result, success):
+        assert is_success(exit_code, result) is success
