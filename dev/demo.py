@@ -22,13 +22,13 @@ LOADER = "from dag_factory import load_dags  # airflow\nglobals().update(load_da
 #: DAG id, first and last day of its three data intervals, and how the runs are asked for.
 BACKFILLS = (
     ("user-features-daily", "2024-01-01T06:00:00Z", "2024-01-03T06:00:00Z"),
-    ("daily-delays", "2013-01-04T00:00:00Z", "2013-01-06T00:00:00Z"),
+    ("flights-daily-delays", "2013-01-04T00:00:00Z", "2013-01-06T00:00:00Z"),
 )
 TRIGGERS = (("daily_orders_dag", tuple(f"2024-01-01T0{hour}:00:00Z" for hour in range(3))),)
-FROM_ASSET = "delay-report"
+FROM_ASSET = "flights-delay-report"
 TABLES = (
     ("feature_store.user_features_daily", "ds"),
-    ("flights.daily_delays", "ds"),
+    ("flights.daily_delays", "flight_day"),
     ("flights.delay_report", None),
     ("derived_datasets.daily_orders", None),
 )
@@ -109,7 +109,7 @@ def watch(airflow: StandaloneAirflow, progress: Progress, seconds: float = 600) 
             len(airflow.request("GET", f"dags/{FROM_ASSET}/dagRuns/{run['dag_run_id']}/upstreamAssetEvents")["asset_events"])
             for run in from_asset
         )
-        complete = counts == expected and len(finished) == len(runs) and events_used >= expected["daily-delays"]
+        complete = counts == expected and len(finished) == len(runs) and events_used >= expected["flights-daily-delays"]
         return runs if complete or any(run["state"] == "failed" for run in finished) else None
 
     return wait_until(all_ended, "the runs to end", seconds, every=1.0)

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -119,6 +120,9 @@ class StandaloneAirflow:
             shutil.copyfile(self.database_template, database)
             return
         self.run("db", "migrate")
+        # Kept in the file: readers and the writer no longer lock each other out.
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
         if self.database_template:
             self.database_template.parent.mkdir(parents=True, exist_ok=True)
             staged = self.database_template.with_suffix(f".{os.getpid()}")
@@ -269,8 +273,19 @@ class StandaloneAirflow:
             "max_active_runs": max_active_runs,
             "run_backwards": False,
         }
-        backfill_id: int = self.request("POST", "backfills", json=body)["id"]
-        return backfill_id
+
+        def create() -> int | None:
+            try:
+                backfill_id: int = self.request("POST", "backfills", json=body)["id"]
+            except requests.HTTPError as error:
+                # SQLite was locked by the scheduler; nothing was created.
+                if error.response is not None and error.response.status_code == 503:
+                    return None
+                raise
+            return backfill_id
+
+        created: int = wait_until(create, f"the backfill of {dag_id} to be taken", 60)
+        return created
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the runs of a DAG, oldest first."""

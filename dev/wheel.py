@@ -22,7 +22,7 @@ WORK = ROOT / ".dcp" / "wheel"
 #: What an earlier demo fetched (the Iceberg jar) is not fetched again.
 DEMO = ROOT / ".dcp" / "demo" / "dcp"
 UV = Path(sys.executable).parent / "uv"
-DAG_ID, DAY, TABLE = "daily-delays", "2013-01-05", "flights.daily_delays"
+DAG_ID, DAY, TABLE = "flights-daily-delays", "2013-01-05", "flights.daily_delays"
 
 FORM = """
 import json
@@ -103,7 +103,8 @@ def prove(name: str, wheel: Path) -> str:
     _run([airflow, "dags", "test", DAG_ID, DAY], environment, seconds=300)
     rows, execution_id, partition = _run([python, "-c", ROWS, home, TABLE], environment).split()[-3:]
     _check(
-        int(rows) > 0 and len(execution_id) == 36 and partition == f"ds={DAY}", f"{TABLE}: {rows} rows, {execution_id}, {partition}"
+        int(rows) > 0 and len(execution_id) == 36 and partition == f"flight_day={DAY}",
+        f"{TABLE}: {rows} rows, {execution_id}, {partition}",
     )
     return version
 
