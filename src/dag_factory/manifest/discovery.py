@@ -30,45 +30,73 @@ class _Rules(Protocol):
 def discover(root: Path, *, ignore_syntax: str = "glob") -> list[Path]:
     """Return the YAML files below ``root`` that may be manifests, sorted.
 
-    Links are followed; a folder is entered once, so that loops end. A link that leads out of ``root`` is listed, and compiling what
-    it leads to is an error when it is a manifest. ``defaults.yaml`` is no manifest.
+    Links are followed where they lead to something that is not found anyway: a folder is entered once, so that loops end, and a
+    file is listed once, under its own path. A link that leads out of ``root`` is listed; compiling what it leads to is an error when
+    it is a manifest. ``defaults.yaml``, and what has a name that begins with a dot, is no manifest.
 
     :param ignore_syntax: how ``.airflowignore`` is written, ``glob`` or ``regexp``, as in ``[core] dag_ignore_file_syntax``.
     """
-    seen: set[str] = set()
-    return sorted(_walk(root, root, (), seen, ignore_syntax))
+    walk = _Walk(root, ignore_syntax)
+    walk.enter(root, ())
+    walk.follow_links()
+    return sorted(walk.found)
 
 
-def _walk(root: Path, folder: Path, rules: tuple[_Rules, ...], seen: set[str], syntax: str) -> Iterator[Path]:
-    real = os.path.realpath(folder)
-    if real in seen:
-        return
-    seen.add(real)
-    ignore_file = folder / _IGNORE_FILE
-    if ignore_file.is_file():
-        rules = (*rules, _read_rules(root, ignore_file, syntax))
-    try:
-        with os.scandir(folder) as entries:
-            # Real folders before links to them, so that a file is found under its own path.
-            listed = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
-    except OSError:
-        # What may not be listed holds no manifest that could run.
-        return
-    for entry in listed:
-        path = folder / entry.name
-        if _is_folder(entry):
-            if not _ignored(path, rules, is_folder=True):
-                yield from _walk(root, path, rules, seen, syntax)
-        elif entry.name.endswith(_SUFFIXES) and entry.name != DEFAULTS_FILE and not _ignored(path, rules, is_folder=False):
-            yield path
+class _Walk:
+    """One walk through a DAGs folder: what it found so far, and the links that are still to be followed."""
+
+    def __init__(self, root: Path, syntax: str) -> None:
+        self.found: list[Path] = []
+        self._root = root
+        self._real_root = os.path.realpath(root)
+        self._syntax = syntax
+        self._entered: set[str] = set()
+        self._links: list[tuple[Path, tuple[_Rules, ...]]] = []
+
+    def enter(self, folder: Path, rules: tuple[_Rules, ...]) -> None:
+        """Find what is in ``folder`` and below; links are only noted."""
+        real = os.path.realpath(folder)
+        if real in self._entered:
+            return
+        self._entered.add(real)
+        ignore_file = folder / _IGNORE_FILE
+        if ignore_file.is_file():
+            rules = (*rules, _read_rules(self._root, ignore_file, self._syntax))
+        try:
+            with os.scandir(folder) as entries:
+                listed = sorted((entry.name, entry.is_symlink(), entry.is_dir(follow_symlinks=False)) for entry in entries)
+        except OSError:
+            # What may not be listed holds no manifest that could run.
+            return
+        for name, is_link, is_folder in listed:
+            path = folder / name
+            if name.startswith("."):
+                continue
+            if is_link:
+                self._links.append((path, rules))
+            elif is_folder:
+                if not _ignored(path, rules, is_folder=True):
+                    self.enter(path, rules)
+            elif _may_be_manifest(path, rules):
+                self.found.append(path)
+
+    def follow_links(self) -> None:
+        """Find what links lead to, unless it was found already."""
+        known = {os.path.realpath(path) for path in self.found} if self._links else set()
+        while self._links:
+            path, rules = self._links.pop(0)
+            real = os.path.realpath(path)
+            inside = real == self._real_root or real.startswith(self._real_root + os.sep)
+            if path.is_dir():
+                if not inside and not _ignored(path, rules, is_folder=True):
+                    self.enter(path, rules)
+            elif path.is_file() and real not in known and _may_be_manifest(path, rules):
+                known.add(real)
+                self.found.append(path)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        # A link that leads to itself.
-        return False
+def _may_be_manifest(path: Path, rules: tuple[_Rules, ...]) -> bool:
+    return path.suffix in _SUFFIXES and path.name != DEFAULTS_FILE and not _ignored(path, rules, is_folder=False)
 
 
 def _ignored(path: Path, rules: tuple[_Rules, ...], *, is_folder: bool) -> bool:

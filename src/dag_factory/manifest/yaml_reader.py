@@ -51,20 +51,13 @@ def read_yaml(text: str, file: str, settings: CompileSettings) -> Node | None:
     except yaml.MarkedYAMLError as error:
         builder.problems.add("DCP104", _sentence(error), _place(error, file), _yaml_hint(error, text))
     except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        where = Position(file, before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
         character = error.character if isinstance(error.character, int) else ord(error.character)
+        # Not the error's own position, which the C parser counts in bytes.
+        before = text[: max(text.find(chr(character)), 0)]
+        where = Position(file, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
         builder.problems.add("DCP104", f"the character U+{character:04X} may not stand in YAML", where, "remove it")
     builder.problems.raise_errors()
     return node
-
-
-def document_count(text: str) -> int:
-    """Return how many documents ``text`` holds, 0 when it is no YAML."""
-    try:
-        return sum(isinstance(event, yaml.DocumentStartEvent) for event in yaml.parse(text, _Loader))
-    except yaml.YAMLError:
-        return 0
 
 
 def scalar(text: str) -> Scalar:
