@@ -54,7 +54,11 @@ def _kebab(behaviour: dict[str, Any]) -> dict[str, Any]:
 def _options() -> dict[str, dict[str, Any]]:
     return {
         "environment": _option("The deployment's own environment; asset events are sent for its tables only.", "local", "prod"),
-        "environments": _option("Every environment that a run may choose, with commas between them.", "local", "local,test,prod"),
+        "environments": _option(
+            "Every environment that a run may choose, with commas between them. Empty for the deployment's own alone.",
+            "",
+            "local,test,prod",
+        ),
         "catalog": _option("The catalog alias of manifests that name none.", "pedregal", "lake"),
         "home": _option(
             "Folder of the embedded catalog, local executions and their history; the environment variable DCP_HOME is above it. "

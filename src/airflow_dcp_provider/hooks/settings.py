@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowConfigException, conf
 
 from airflow_dcp_provider.model.environment import DEFAULT_CATALOG, canonical_environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.model.home import dcp_home
 
 SECTION = "dcp"
 
@@ -65,12 +66,9 @@ def read_settings() -> DcpSettings:
 
 
 def home() -> Path:
-    """Return ``DCP_HOME``, else ``[dcp] home``, else ``.dcp`` in Airflow's home. The folder is not created."""
-    if configured := os.environ.get("DCP_HOME") or _text("home", ""):
-        return Path(configured).expanduser().resolve()
-    from airflow.configuration import AIRFLOW_HOME
-
-    return Path(AIRFLOW_HOME).expanduser().resolve() / ".dcp"
+    """Return ``DCP_HOME``, else ``[dcp] home``, else what :func:`dcp_home` says. The folder is not created."""
+    configured = "" if os.environ.get("DCP_HOME") else _text("home", "")
+    return Path(configured).expanduser().resolve() if configured else dcp_home()
 
 
 def _text(option: str, default: str) -> str:

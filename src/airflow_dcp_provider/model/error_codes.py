@@ -258,6 +258,7 @@ ENVIRONMENT_CODES: dict[str, ErrorCode] = {
     "DCP418": ErrorCode(
         "team not served", "The environment's connection lists the teams that it serves; the job's is not one of them."
     ),
+    "DCP419": ErrorCode("catalog is only read", "The job writes a table of a catalog that its environment only reads."),
 }
 
 #: Catalogs and tables, DCP420 to DCP439.

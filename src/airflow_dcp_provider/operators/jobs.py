@@ -71,16 +71,35 @@ def resolve_job(
         ) from error
 
 
-def check_team(job: JobSpec, environment: Environment) -> None:
-    """Refuse a job of a team that the environment does not serve.
+def check_job(job: JobSpec, environment: Environment) -> None:
+    """Refuse a job that the environment does not serve, before anything is started for it.
 
-    :raises DcpEnvironmentError: DCP418.
+    :raises DcpEnvironmentError: DCP418 for the job's team, DCP411 for a catalog alias that the environment lacks, DCP419 for a sink
+        in a catalog that it only reads.
     """
+    for source in job.core_etl.job.sources:
+        if source.catalog:
+            environment.catalog(source.catalog)
+    for sink in job.core_etl.job.sinks:
+        check_writable(environment, sink.catalog, f"{sink.catalog}.{sink.database}.{sink.table}")
     if environment.teams and job.team not in environment.teams:
         raise DcpEnvironmentError(
             f"environment {environment.name} does not serve the team `{job.team}` of {job.manifest_id}",
             code="DCP418",
             hint=f"it serves: {', '.join(environment.teams)}; its owner can add the team to the connection dcp_{environment.name}",
+        )
+
+
+def check_writable(environment: Environment, alias: str, table: str) -> None:
+    """Refuse to write ``table`` where the environment only reads the catalog ``alias``.
+
+    :raises DcpEnvironmentError: DCP419; DCP411 when there is no such alias.
+    """
+    if environment.catalog(alias).mode != "write":
+        raise DcpEnvironmentError(
+            f"table {table} is not to be written from environment {environment.name}: it only reads the catalog `{alias}`",
+            code="DCP419",
+            hint=f"write to `{environment.write_catalog}` there, for example by an override for {environment.name} in the manifest",
         )
 
 

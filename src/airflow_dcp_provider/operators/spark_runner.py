@@ -15,7 +15,7 @@ from airflow_dcp_provider.model.errors import DcpError, UsageError
 from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.operators.faults import faults
-from airflow_dcp_provider.operators.jobs import RunJob, check_team, resolve_job, summary
+from airflow_dcp_provider.operators.jobs import RunJob, check_job, resolve_job, summary
 from airflow_dcp_provider.operators.run_context import actor_of, map_index, run_key, run_nonce
 from airflow_dcp_provider.runner.identity import execution_id, idempotency_key
 from airflow_dcp_provider.runner.runner import SparkRunner
@@ -84,7 +84,7 @@ class SparkRunnerSubmitOperator(BaseOperator):
             if found is None:
                 raise AssertionError
             environment = environment_for(found.environment)
-            check_team(found.job, environment)
+            check_job(found.job, environment)
             self._runner = runner_for(environment)
             self._actor = actor_of(context)
             request = self._request(context, found)

@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.settings import read_settings
 from airflow_dcp_provider.operators.faults import faults
+from airflow_dcp_provider.operators.jobs import check_writable
 from airflow_dcp_provider.operators.run_context import choose_environment, push_nonce
 from airflow_dcp_provider.tables.model import TableSpec
 
@@ -60,7 +61,7 @@ class EnsureTablesOperator(BaseOperator):
                     if spec.catalog not in hooks:
                         hooks[spec.catalog] = _hook(environment, spec)
                     hook = hooks[spec.catalog]
-                    done[spec.name] = _ensure(hook, spec, environment.name)
+                    done[spec.name] = _ensure(hook, spec, environment)
                     self.log.info("%s %s: %s", spec.role, spec.name, done[spec.name])
             finally:
                 for hook in hooks.values():
@@ -74,10 +75,11 @@ def _hook(environment: Environment, spec: TableSpec) -> IcebergTableHook:
     return IcebergTableHook.for_alias(environment, spec.catalog)
 
 
-def _ensure(hook: IcebergTableHook, spec: TableSpec, environment: str) -> str:
+def _ensure(hook: IcebergTableHook, spec: TableSpec, environment: Environment) -> str:
     if spec.role == "source":
-        hook.check_source(spec, environment)
+        hook.check_source(spec, environment.name)
         return "is there"
+    check_writable(environment, spec.catalog, spec.name)
     return hook.ensure(spec)
 
 

@@ -17,7 +17,7 @@ from airflow_dcp_provider.model.errors import DcpError, UsageError
 from airflow_dcp_provider.model.execution import Actor, Attempt, Cancellation, Execution
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.operators.faults import faults
-from airflow_dcp_provider.operators.jobs import check_team, resolve_job
+from airflow_dcp_provider.operators.jobs import check_job, resolve_job
 from airflow_dcp_provider.operators.run_context import actor_of
 from airflow_dcp_provider.runner.runner import SparkRunner
 from airflow_dcp_provider.runner.values import Outcome
@@ -170,7 +170,7 @@ class SparkExecutionSensor(BaseSensorOperator):
                     f"execution {handle.execution_id} runs in {handle.ref.environment}, not in {found.environment}",
                     hint="clear the submit task to run the job in the other environment",
                 )
-            check_team(found.job, environment_for(found.environment))
+            check_job(found.job, environment_for(found.environment))
             return found.job, found.fingerprint
 
         return resolve

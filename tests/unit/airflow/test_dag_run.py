@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from airflow.sdk import DAG, Asset, Param
+from airflow.sdk import DAG, Asset, Param, task
 
 from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
 from airflow_dcp_provider.model.job import Column
@@ -284,16 +284,16 @@ def test_a_missing_source_is_named_before_anything_is_made(home: Path, capfd: py
     catalog.close()
 
 
-def test_a_hand_written_dag_with_one_job(home: Path) -> None:
+def test_a_hand_written_dag_whose_job_another_task_returns(home: Path) -> None:
     with DAG("by_hand", schedule=None, start_date=DAY) as dag:
         table = IcebergTableOperator(
             task_id="table", table="flights.daily", columns={"n": "long", "ds": "string"}, partition_by=["ds"]
         )
-        submit = SparkRunnerSubmitOperator(task_id="submit", job=job())
+        submit = SparkRunnerSubmitOperator(task_id="submit", job=task(lambda: job(orders={"rows": 3}), task_id="job")())
         wait = SparkExecutionSensor(task_id="wait", execution=submit.output, poll_interval=0.1)
         see = IcebergTableSensor(task_id="see", table="flights.daily", partition="ds={{ ds }}", poll_interval=0.1)
         table >> submit >> wait >> see
     dag_run = run(dag)
-    assert states(dag_run) == dict.fromkeys(("table", "submit", "wait", "see"), "success")
+    assert states(dag_run) == dict.fromkeys(("table", "job", "submit", "wait", "see"), "success")
     assert xcom(dag_run, "table") == "created with 2 columns"
     assert xcom(dag_run, "see")["partition"] == {"partition": "ds=2013-01-05", "rows": 3, "files": 1}

@@ -163,3 +163,18 @@ def test_environments_are_listed_once_under_their_own_names(monkeypatch: pytest.
     monkeypatch.setenv("AIRFLOW__DCP__ENVIRONMENTS", "local, prod,production, playground_ana")
     found = read_settings()
     assert (found.environment, found.environments) == ("prod", ("local", "prod", "playground_ana"))
+
+
+def test_a_deployment_offers_its_own_environment_alone_unless_it_says_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__DCP__ENVIRONMENT", "prod")
+    assert read_settings().environments == ("prod",)
+
+
+def test_home_is_the_variable_then_the_option_then_airflows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
+    monkeypatch.delenv("DCP_HOME", raising=False)
+    assert read_settings().home == tmp_path / "airflow" / ".dcp"
+    monkeypatch.setenv("AIRFLOW__DCP__HOME", str(tmp_path / "option"))
+    assert read_settings().home == tmp_path / "option"
+    monkeypatch.setenv("DCP_HOME", str(tmp_path / "variable"))
+    assert read_settings().home == tmp_path / "variable"
