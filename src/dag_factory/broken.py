@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from airflow_dcp_provider.model.errors import DcpError
 from airflow_dcp_provider.model.names import short_hash
 from airflow_dcp_provider.operators.publish import IcebergPublishOperator
 from airflow_dcp_provider.sensors.spark_execution import SparkExecutionSensor
-from dag_factory.dag import TASK_IDS, TASK_RETRIES, TASK_RETRY_DELAY
+from dag_factory.dag import TASK_IDS, task_defaults
 from dag_factory.parts import DagParts
 
 
@@ -87,7 +88,13 @@ class ImportErrorDag(_LocatedDag):
         self._shown = manifest
         self._error = error
         readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(manifest).name)[:150]
-        super().__init__(f"import-error.{readable}.{short_hash(manifest)}", auto_register=False)
+        # Tags and description, because policies ask for them.
+        super().__init__(
+            f"import-error.{readable}.{short_hash(manifest)}",
+            description=f"Stands for {manifest}, which cannot be used",
+            tags=["import-error"],
+            auto_register=False,
+        )
 
     @property
     def relative_fileloc(self) -> str | None:
@@ -134,10 +141,13 @@ def fallback_dag(dag_id: str, error: DcpError, known: DagParts | None = None) ->
 
     :param dag_id: the id of the DAG whose task is to be run.
     :param error: why the manifest cannot be used now.
-    :param known: what the DAG was made of when its manifest last was good, for the tasks' owner and the assets that they announce.
+    :param known: what the DAG was made of when its manifest last was good, for the tasks' owner,
+        pool and tags and for the assets that they announce.
     """
-    default_args = {"owner": known.dag["owner"] if known else "airflow", "retries": TASK_RETRIES, "retry_delay": TASK_RETRY_DELAY}
-    dag = DAG(dag_id, schedule=None, default_args=default_args, auto_register=False)
+    # Owner, pool and tags are as they were, also because the deployment's policies may ask for them.
+    spec: Mapping[str, Any] = known.dag if known else {"owner": "airflow", "airflow": {}, "tags": ["manifest-error"]}
+    defaults = task_defaults(spec["owner"], spec["airflow"])
+    dag = DAG(dag_id, schedule=None, default_args=defaults, tags=spec["tags"], auto_register=False)
     ensure = ManifestErrorOperator(task_id=TASK_IDS[0], dag=dag, error=error)
     submit = ManifestErrorOperator(task_id=TASK_IDS[1], dag=dag, error=error)
     wait = SparkExecutionSensor(task_id=TASK_IDS[2], dag=dag, execution=submit.output, jobs=None)

@@ -15,14 +15,17 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import sys
 from pathlib import Path
 
+from airflow import settings
+from airflow.exceptions import AirflowClusterPolicySkipDag
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import DAG, get_parsing_context
 
 from airflow_dcp_provider.hooks.settings import read_settings
-from airflow_dcp_provider.model.errors import ManifestError, UsageError
+from airflow_dcp_provider.model.errors import ManifestError, Position, Problem, UsageError
 from dag_factory.broken import ImportErrorDag, ManifestDag, fallback_dag
 from dag_factory.dag import TASK_IDS, build_dag_from_parts
 from dag_factory.folder import ManifestFolder, gone
@@ -40,21 +43,22 @@ def load_dags(folder: str | Path | None = None) -> dict[str, DAG]:
     """
     frame = inspect.currentframe()
     caller = frame.f_back.f_globals.get("__file__") if frame and frame.f_back else None
-    root = (Path(caller).parent if caller else Path()).joinpath(folder or "").absolute()
+    # Without `..`, and with links as they are: Airflow's own paths follow none.
+    root = Path(os.path.abspath((Path(caller).parent if caller else Path()) / (folder or "")))  # noqa: PTH100
     if not root.is_dir():
         raise UsageError(
             f"load_dags() was asked for the folder {root}, which is not there",
             code="DCP194",
             hint="the folder is relative to the file that calls load_dags(); without one, that file's own folder is taken",
         )
-    settings = read_settings()
+    deployment = read_settings()
     loader = _Loader(
         ManifestFolder(
             root,
-            settings.environments,
-            settings.environment,
-            settings.catalog,
-            settings.home / "cache" / "dags",
+            deployment.environments,
+            deployment.environment,
+            deployment.catalog,
+            deployment.home / "cache" / "dags",
             ignore_syntax=conf.get("core", "dag_ignore_file_syntax", fallback="glob"),
         ),
         supervised=_is_supervised(),
@@ -84,16 +88,27 @@ class _Loader:
         errors = dict(loaded.errors)
         for parts in loaded.parts:
             try:
-                dags[parts.dag_id] = self._build(parts)
+                dags[parts.dag_id] = dag = self._build(parts)
             except ManifestError as error:
                 errors[parts.path] = error
-        for path, problem in sorted(errors.items()):
-            if self._supervised:
-                dag = ImportErrorDag(str(self._manifests.root / path), problem)
-                dags[dag.dag_id] = dag
             else:
+                if self._supervised and isinstance(dag, ManifestDag):
+                    dag.show_code_of(str(self._manifests.root / parts.path))
+        for path, problem in sorted(errors.items()):
+            if not self._supervised or not self._report(path, problem, dags):
                 log.error("The manifest %s cannot be used:\n%s", path, problem)
         return dags
+
+    def _report(self, path: str, problem: ManifestError, dags: dict[str, DAG]) -> bool:
+        """Add an import error to ``dags``; return whether the deployment's policies let it pass."""
+        dag = ImportErrorDag(str(self._manifests.root / path), problem)
+        try:
+            obey_policies(dag, path)
+        except ManifestError:
+            log.exception("The import error of %s cannot be shown", path)
+            return False
+        dags[dag.dag_id] = dag
+        return True
 
     def one_dag(self, dag_id: str, task_id: str | None) -> dict[str, DAG]:
         """Return the one DAG that was asked for; nothing when no manifest makes it."""
@@ -113,8 +128,32 @@ class _Loader:
 
     def _build(self, parts: DagParts) -> DAG:
         manifests = self._manifests
-        code = str(manifests.root / parts.path) if self._supervised else ""
         dag = build_dag_from_parts(parts, manifests.environments, manifests.deployment_environment, dag_class=ManifestDag)
-        if code and isinstance(dag, ManifestDag):
-            dag.show_code_of(code)
+        if self._supervised:
+            obey_policies(dag, parts.path)
         return dag
+
+
+def obey_policies(dag: DAG, path: str) -> None:
+    """Apply the deployment's cluster policies to one DAG, as Airflow does once more when it takes the DAG over.
+
+    There a violation would count against the loader file, and Airflow would take every DAG of it for stale.
+
+    :param path: the manifest, as errors name it.
+    :raises ManifestError: DCP196 when a policy refuses the DAG or one of its tasks.
+    """
+    try:
+        settings.dag_policy(dag)  # type: ignore[no-untyped-call]
+        for task in dag.tasks:
+            settings.task_policy(task)  # type: ignore[no-untyped-call]
+    except AirflowClusterPolicySkipDag:
+        # Airflow will skip this DAG, and only this one.
+        return
+    except Exception as error:
+        problem = Problem(
+            "DCP196",
+            f"a cluster policy of this Airflow refuses the DAG `{dag.dag_id}`: {error}",
+            Position(path, 1, 1),
+            hint="change the manifest as the policy asks; the deployment's administrators know its rules",
+        )
+        raise ManifestError([problem]) from error

@@ -135,6 +135,7 @@ DAG_CODES: dict[str, ErrorCode] = {
     "DCP193": ErrorCode("manifest is gone", "A task belongs to a DAG that no manifest in the folder makes any more."),
     "DCP194": ErrorCode("no such folder", "load_dags() was asked for a folder that is not there."),
     "DCP195": ErrorCode("manifest cannot be read", "Reading the manifest failed unexpectedly, in a plugin or in this project."),
+    "DCP196": ErrorCode("a policy refuses the DAG", "A cluster policy of the Airflow deployment refuses the DAG or one of its tasks."),
 }
 
 #: Usage, DCP200 to DCP299.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +10,18 @@ from typing import Any
 
 import pytest
 import structlog
-from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.dag_processing.processor import _serialize_dags
 from airflow.sdk import DAG
 from airflow.sdk.execution_time import task_runner
 
 from tests.support.manifests import write_folder
+
+try:
+    from airflow.dag_processing.dagbag import BundleDagBag
+except ImportError:  # Airflow 3.0
+    from airflow.models.dagbag import DagBag
+
+    BundleDagBag = functools.partial(DagBag, include_examples=False)
 
 
 @dataclass
@@ -42,7 +49,8 @@ class DagsFolder:
             patch.setattr(task_runner, "SUPERVISOR_COMMS", object(), raising=False)
             bag = self._bag()
             serialized, errors = _serialize_dags(bag, structlog.get_logger())
-        return Parsed(bag.dags, {each.dag_id: each.data["dag"] for each in serialized}, {**bag.import_errors, **errors})
+        plain = [(each if isinstance(each, dict) else each.data)["dag"] for each in serialized]
+        return Parsed(bag.dags, {dag["dag_id"]: dag for dag in plain}, self._relative({**bag.import_errors, **errors}))
 
     def as_task(self, dag_id: str, task_id: str = "wait") -> Parsed:
         """Parse as the process of one task does."""
@@ -58,10 +66,14 @@ class DagsFolder:
             if task_id is not None:
                 patch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", task_id)
             bag = self._bag()
-        return Parsed(bag.dags, errors=dict(bag.import_errors))
+        return Parsed(bag.dags, errors=self._relative(bag.import_errors))
 
-    def _bag(self) -> BundleDagBag:
-        return BundleDagBag(self.root, bundle_path=self.root, bundle_name="dags-folder", load_op_links=False)
+    def _relative(self, errors: dict[str, str]) -> dict[str, str]:
+        """Errors by path below the folder; before Airflow 3.2 they have the whole path."""
+        return {str(Path(self.root, path).relative_to(self.root)): text for path, text in errors.items()}
+
+    def _bag(self) -> Any:
+        return BundleDagBag(self.root, bundle_path=self.root, load_op_links=False)
 
 
 @pytest.fixture

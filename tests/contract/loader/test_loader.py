@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow import settings
+from airflow.exceptions import AirflowClusterPolicyViolation
+from airflow.policies import hookimpl
 from airflow.sdk import DAG
 
 from airflow_dcp_provider.model.errors import ManifestError, UsageError
@@ -123,6 +127,64 @@ def test_a_dag_that_cannot_be_built_is_the_error_of_one_manifest(dags_folder: Da
     assert "odd.yaml:1:1: DCP191" in parsed.errors["odd.yaml"]
 
 
+@contextmanager
+def deployment_policy(policy: object) -> Iterator[None]:
+    """Register cluster policies as a plugin of Airflow does."""
+    manager = (
+        settings.get_policy_plugin_manager() if hasattr(settings, "get_policy_plugin_manager") else settings.POLICY_PLUGIN_MANAGER
+    )
+    manager.register(policy)
+    try:
+        yield
+    finally:
+        manager.unregister(policy)
+
+
+class Policy:
+    """A deployment's rules: no pool but two, and every DAG has a tag."""
+
+    @hookimpl
+    def task_policy(self, task: Any) -> None:
+        if task.pool not in {"default_pool", "spark"}:
+            raise AirflowClusterPolicyViolation(f"the pool {task.pool} is not for {task.dag_id}")
+
+    @hookimpl
+    def dag_policy(self, dag: Any) -> None:
+        if not dag.tags:
+            raise AirflowClusterPolicyViolation(f"{dag.dag_id} has no tag")
+
+
+def test_a_cluster_policy_refuses_one_manifest_and_no_other(dags_folder: DagsFolder) -> None:
+    dags_folder.write(
+        {
+            "good.yaml": spark_job("good", airflow={"pool": "spark"}),
+            "greedy.yaml": spark_job("greedy", airflow={"pool": "theirs"}),
+            "bad.yaml": broken(spark_job("bad")),
+        }
+    )
+    with deployment_policy(Policy()):
+        parsed = dags_folder.as_processor()
+    assert sorted(parsed.serialized) == ["good"]
+    assert sorted(parsed.errors) == ["bad.yaml", "greedy.yaml"]
+    assert "greedy.yaml:1:1: DCP196" in parsed.errors["greedy.yaml"]
+    assert "the pool theirs is not for greedy" in parsed.errors["greedy.yaml"]
+
+
+def test_a_policy_that_refuses_everything_leaves_the_loader_file_without_error(
+    dags_folder: DagsFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Nothing:
+        @hookimpl
+        def dag_policy(self, dag: Any) -> None:
+            raise AirflowClusterPolicyViolation("not today")
+
+    dags_folder.write({"good.yaml": spark_job("good")})
+    with deployment_policy(Nothing()), caplog.at_level(logging.ERROR, logger="dag_factory.loader"):
+        parsed = dags_folder.as_processor()
+    assert (parsed.serialized, parsed.errors) == ({}, {})
+    assert "not today" in caplog.text
+
+
 # Airflow's own reading of .airflowignore.
 @pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
 def test_foreign_and_ignored_files_are_left_alone(dags_folder: DagsFolder) -> None:
@@ -173,7 +235,7 @@ def assert_fallback(dag: DAG, run_task: Callable[[DAG, str], Any], said: str) ->
 def test_a_task_whose_manifest_broke_gets_the_fallback(
     dags_folder: DagsFolder, run_task: Callable[[DAG, str], Any], *, seen_by_processor: bool
 ) -> None:
-    dags_folder.write({"daily.yaml": spark_job("daily"), "other.yaml": spark_job("other")})
+    dags_folder.write({"daily.yaml": spark_job("daily", airflow={"pool": "spark"}), "other.yaml": spark_job("other")})
     dags_folder.as_processor()
     dags_folder.write({"daily.yaml": broken(spark_job("daily"))})
     if seen_by_processor:
@@ -181,7 +243,8 @@ def test_a_task_whose_manifest_broke_gets_the_fallback(
     dag = dags_folder.as_task("daily").dags["daily"]
     assert_fallback(dag, run_task, "DCP110 unknown field `tema`")
     assert [asset.uri for asset in dag.get_task("publish").outlets] == ["iceberg://pedregal/out/daily"]  # type: ignore[union-attr]
-    assert dag.get_task("wait").owner == "data@example.com"
+    assert (dag.get_task("wait").owner, dag.get_task("wait").pool) == ("data@example.com", "spark")
+    assert dag.tags
 
 
 def test_a_task_whose_manifest_broke_before_this_machine_saw_it_gets_the_fallback(

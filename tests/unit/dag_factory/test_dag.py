@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import DAG, Asset
-from airflow.sdk.exceptions import ParamValidationError
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_dcp_provider.model.errors import ManifestError
 from dag_factory.compiled import CompiledManifest, CompileSettings, compile_manifest
 from dag_factory.dag import TASK_IDS, build_dag
 from tests.support.manifests import spark_job
+
+try:
+    from airflow.serialization.serialized_objects import DagSerialization
+except ImportError:  # Airflow 3.0
+    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
 
 ENVIRONMENTS = ("local", "staging", "prod")
 
@@ -166,6 +170,12 @@ def test_what_airflow_refuses_is_the_manifests_error(tmp_path: Path) -> None:
     refused = replace(manifest, dag=replace(manifest.dag, tags=("x" * 101,)))
     with pytest.raises(ManifestError, match=r"jobs/daily.yaml:1:1: DCP190 Airflow refuses the DAG `daily`: tag cannot be longer"):
         build_dag(refused, ENVIRONMENTS, "local")
+
+
+def test_a_schedule_that_airflow_does_not_know_is_the_manifests_error(tmp_path: Path) -> None:
+    manifest = compiled(tmp_path, spark_job("daily"))
+    with pytest.raises(ManifestError, match="DCP190"):
+        build_dag(replace(manifest, dag=replace(manifest.dag, schedule="every now and then")), ENVIRONMENTS, "local")
 
 
 def test_a_dag_that_fails_half_way_leaves_nothing_behind(tmp_path: Path) -> None:
