@@ -1,4 +1,4 @@
-"""The child process of ``pretzel run``: ``python -m dag_factory.cli.airflow_child FOLDER``.
+"""The child process of ``pretzel run``, see :func:`dag_factory.cli.airflow_run.airflow_run`; its argument is its folder.
 
 It imports Airflow, waits until stdin is closed, reads ``request.json`` in its folder, runs the DAG, writes a line of
 ``events.jsonl`` for whatever happens to a task, and ``result.json`` at the end::
@@ -12,9 +12,11 @@ It imports Airflow, waits until stdin is closed, reads ``request.json`` in its f
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import json
 import os
 import sys
+import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,6 +108,9 @@ def _events() -> list[dict[str, Any]]:
 
 def _began(context: Any) -> None:
     _note(context, "running")
+    if context["ti"].task_id == TASK_IDS[2]:
+        # What reads the result's rows is loaded while Spark works.
+        threading.Thread(target=importlib.import_module, args=("pyiceberg.io.pyarrow",), daemon=True).start()
 
 
 def _succeeded(context: Any) -> None:
@@ -127,7 +132,3 @@ def _note(context: Any, state: str, **details: Any) -> None:
     line = json.dumps({"task": context["ti"].task_id, "state": state, **details}, default=str)
     with (Path(os.environ[_FOLDER]) / EVENTS).open("a", encoding="utf-8") as file:
         file.write(f"{line}\n")
-
-
-if __name__ == "__main__":
-    main()

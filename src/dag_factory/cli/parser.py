@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from airflow_dcp_provider.model.errors import UsageError
@@ -73,7 +73,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and stop")
     _common(parser, top=True)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_lint, _schema, _render, _run, _data, _executions):
+    for add in (_lint, _schema, _render, _run, _capabilities, _data, _executions):
         add(commands)
     return parser
 
@@ -111,6 +111,17 @@ def _run(commands: Any) -> None:
     _day(command)
     command.add_argument("--rows", metavar="N", type=_number, default=10, help="show so many rows of the result (default: 10)")
     command.add_argument("--quiet", action="store_true", help="leave the driver's log out of the progress")
+
+
+def _capabilities(commands: Any) -> None:
+    for name, text in (
+        ("test", "try a manifest without running it, where its plugin offers that"),
+        ("plan", "show what applying a manifest would change, where its plugin offers that"),
+        ("apply", "make what a manifest asks for real, where its plugin offers that"),
+    ):
+        command = _command(commands, name, f"capabilities:{name}", text)
+        _manifest(command)
+        _environment(command)
 
 
 def _data(commands: Any) -> None:
@@ -255,6 +266,3 @@ def _take_kind(words: list[str], parser: Parser) -> tuple[str | None, list[str]]
 
 def _is_value(words: list[str], index: int) -> bool:
     return index > 0 and words[index - 1] in {"--format", "--home"}
-
-
-Handler = Callable[[argparse.Namespace, Any], int]

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     parameters = parameters_of(options.parameter)
     began = time.monotonic()
     # The child imports Airflow while the manifest is compiled here.
-    with airflow_run(dcp_home(), environment, debug=options.debug) as child:
+    with airflow_run(dcp_home(), environment, output.note, debug=options.debug) as child:
         compiled, _ = compile_named(options.manifest, environment, options.kind)
         for warning in compiled.warnings:
             output.note(str(warning))
