@@ -50,7 +50,7 @@ def compile_one(path: Path, root: Path, environments: Sequence[str], settings: C
         variants = _variants(base, layers, environments, settings, problems)
         found = _resolve(plugin, variants, files.name_of(path), files, problems)
     problems.raise_errors()
-    return _assemble(plugin, found, files.name_of(path), problems.warnings)
+    return _assemble(plugin, found, _wanted(environments, settings), problems.warnings)
 
 
 def resolve_one(path: Path, root: Path, environment: str, settings: CompileSettings) -> ResolvedManifest | None:
@@ -195,11 +195,15 @@ class _Variant:
     compiled: tuple[str, ...]
 
 
+def _wanted(environments: Sequence[str], settings: CompileSettings) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*environments, settings.deployment_environment)))
+
+
 def _variants(
     base: Node, layers: Sequence[Layer], environments: Sequence[str], settings: CompileSettings, problems: Problems
 ) -> tuple[_Variant, ...]:
     """Return the distinct resolutions: of the deployment's environments, and of all others that the manifest has overrides for."""
-    wanted = tuple(dict.fromkeys((settings.deployment_environment, *environments)))
+    wanted = _wanted(environments, settings)
     plain = tuple(name for name in wanted if for_environment(base, layers, name, Problems()) is base)
     found = [_Variant(base, plain[0] if plain else "", plain)]
     others = [name for name in dict.fromkeys((*wanted, *named_environments(layers))) if name not in plain]
@@ -223,18 +227,16 @@ def _resolve(
 
 
 def _assemble(
-    plugin: Plugin, found: Sequence[tuple[ResolvedManifest, _Variant]], name: str, warnings: tuple[Problem, ...]
+    plugin: Plugin, found: Sequence[tuple[ResolvedManifest, _Variant]], wanted: Sequence[str], warnings: tuple[Problem, ...]
 ) -> CompiledManifest:
-    plans: dict[str, LogicalPlan] = {}
-    parts: dict[str, tuple[Primitive, ...]] = {}
+    read: dict[str, LogicalPlan] = {}
     for manifest, variant in found:
-        if not variant.compiled:
-            continue
-        plan = plugin.parse_manifest(manifest)
-        for environment in variant.compiled:
-            plans[environment] = replace(plan, environment=environment)
-            parts[environment] = plugin.primitives(plans[environment])
-    files = found[0][0].files
+        if variant.compiled:
+            plan = plugin.parse_manifest(manifest)
+            read |= {environment: replace(plan, environment=environment) for environment in variant.compiled}
+    plans = {environment: read[environment] for environment in wanted}
+    parts = {environment: plugin.primitives(plan) for environment, plan in plans.items()}
+    files, name = found[0][0].files, found[0][0].path
     deployed = files.settings.deployment_environment
     return CompiledManifest(
         manifest_id=plans[deployed].id,

@@ -31,7 +31,7 @@ def discover(root: Path, *, ignore_syntax: str = "glob") -> list[Path]:
     """Return the YAML files below ``root`` that may be manifests, sorted.
 
     Links are followed where they lead to something that is not found anyway: a folder is entered once, so that loops end, and a
-    file is listed once, under its own path. A link that leads out of ``root`` is listed; compiling what it leads to is an error when
+    file is listed once, under its own path. A link out of ``root`` is listed; compiling what it leads to is an error when
     it is a manifest. ``defaults.yaml``, and what has a name that begins with a dot, is no manifest.
 
     :param ignore_syntax: how ``.airflowignore`` is written, ``glob`` or ``regexp``, as in ``[core] dag_ignore_file_syntax``.

@@ -6,8 +6,8 @@ added at the end. Every other value, lists included, is replaced. Two markers re
 * ``$remove: true`` in an item of a named list removes the item of that name;
 * ``$remove: [a, b]`` in a map removes the fields ``a`` and ``b`` that it would inherit.
 
-Removing what is not there is an error. A merged text, number or list has the place of the override, a merged map that of the map
-which is overridden, its fields each their own.
+Removing what is not there is an error. Every value has the place of the last file that gives it: a merged map has one, its fields
+each have their own.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _merge_maps(base: Node, override: Node, problems: Problems) -> Node:
     for name, value in override.fields.items():
         if name != REMOVE:
             fields[name] = merge(fields[name], value, problems) if name in fields else settled(value, problems)
-    return replace(base, value=fields)
+    return replace(override, value=fields)
 
 
 def _merge_lists(base: Node, override: Node, problems: Problems) -> Node:
@@ -68,7 +68,7 @@ def _merge_lists(base: Node, override: Node, problems: Problems) -> Node:
             found.pop(name.text, None)
         else:
             found[name.text] = merge(found[name.text], item, problems) if name.text in found else settled(item, problems)
-    return replace(base, value=tuple(found.values()), key_line=override.key_line, key_column=override.key_column)
+    return replace(override, value=tuple(found.values()))
 
 
 def settled(node: Node, problems: Problems) -> Node:

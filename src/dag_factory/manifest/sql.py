@@ -235,7 +235,7 @@ def _columns(tree: Any, sql: NeutralSql) -> list[tuple[str, int | None]] | None:
         name = column.alias_or_name
         place = _place_of_name(column)
         # An expression without a name gets one from Spark that only Spark knows; a template may give any number of columns.
-        if column.is_star or not name or isinstance(column, exp.Aliases) or _in_template(place, sql):
+        if not isinstance(column, exp.Alias | exp.Column) or column.is_star or _in_template(place, sql):
             return None
         columns.append((name, place))
     return columns

@@ -114,7 +114,7 @@ def _other_branches(pieces: tuple[_Piece, ...]) -> Iterator[tuple[int, int]]:
             start = open_since.pop()
             if start is not None:
                 yield start, piece.start
-        elif open_since[-1] is None:
+        elif piece.word in {"else", "elif"} and open_since[-1] is None:
             open_since[-1] = piece.end
 
 

@@ -86,7 +86,7 @@ def test_merged_values_know_where_they_come_from() -> None:
         assert found.key_position.file == found.position.file
         return found.file
 
-    assert file_of("a") == "base.yaml"
+    assert file_of("a") == "override.yaml"
     assert file_of("a", "kept") == "base.yaml"
     assert file_of("a", "changed") == "override.yaml"
     assert file_of("a", "added") == "override.yaml"
@@ -122,7 +122,7 @@ def over(base: Node, override: Node) -> Node:
 @settings(deadline=None)
 @given(maps)
 def test_merging_nothing_changes_nothing(value: Any) -> None:
-    assert over(node(value), node({}, "o.yaml")) == node(value)
+    assert over(node(value), node({}, "o.yaml")).fields == node(value).fields
     assert over(node({}), node(value, "o.yaml")).plain() == value
 
 
