@@ -107,7 +107,8 @@ _RULES = (
         "DCP337",
         EXIT_PLATFORM,
         ("CatalogNotFoundException", "ClassNotFoundException", "NoClassDefFoundError"),
-        r"Cannot find catalog plugin|\[CATALOG_NOT_FOUND\]|\[DATA_SOURCE_NOT_FOUND\].*iceberg|Package org\.apache\.iceberg"
+        r"Cannot find catalog plugin|\[CATALOG_NOT_FOUND\]|\[REQUIRES_SINGLE_PART_NAMESPACE\]"
+        r"|\[DATA_SOURCE_NOT_FOUND\].*iceberg|Package org\.apache\.iceberg"
         r"|MERGE INTO TABLE is not supported",
         "the environment must bring Iceberg's jar and configure the catalog alias; the manifest is not to blame",
     ),
@@ -165,7 +166,8 @@ _DATA = _Rule(
         "ValidationException",
         "IllegalArgumentException",
     ),
-    r"Exception: \[[A-Z_.]+\]",
+    # raise_error and assert_true throw a bare RuntimeException, from within a generated expression.
+    r"Exception: \[[A-Z_.]+\]|java\.lang\.RuntimeException: [^\n]*\n\tat org\.apache\.spark\.sql\.catalyst\.expressions",
     "the query met a value that it cannot handle; the message says which rule it broke",
 )
 
@@ -191,9 +193,10 @@ _POSITION = re.compile(r"[;.]?\s*\(?line (\d+),? pos(?:ition)?\.? (\d+)\)?[;.]?"
 def shorten(link: Throwable) -> str:
     """Return a throwable's message without stack, plan and repeated query, its error class and position kept."""
     text = link.message.strip()
-    inner = re.search(r"Exception: (\[[A-Z_.]+\][^\n]*)", text)
-    if inner and not text.startswith("["):
-        text = inner.group(1)
+    if text.startswith("Job aborted"):
+        # The real message is in the last line before the stack of the task that failed.
+        inner = re.search(r"\w(?:Exception|Error): ([^\n]+)", text)
+        text = inner.group(1) if inner else text
     text = re.split(r"\n\s*(?:== SQL|== DataFrame|\tat |at [\w.$]+\(|JVM stacktrace|'[A-Z]|[+:]- )|\n\n", text, maxsplit=1)[0]
     position = _POSITION.search(text)
     if position:

@@ -18,5 +18,9 @@ def start_session(name: str) -> SparkSession:
 
 
 def insist(spark: SparkSession) -> None:
-    """Set what a job's result must not depend on: days and time stamps mean UTC, wherever Spark runs."""
+    """Set what a job's result must not depend on: days and time stamps mean UTC, wherever Spark runs.
+
+    The session is also made the thread's active one: Iceberg's Java side finds catalogs in the settings of that.
+    """
+    spark._jvm.org.apache.spark.sql.SparkSession.setActiveSession(spark._jsparkSession)
     spark.conf.set(TIME_ZONE, "UTC")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from typing import List
 
+from pyspark.errors import ParseException
 from pyspark.sql import DataFrame, SparkSession
 
 from .diagnosis import explained
+from .faults import DriverError
 from .spec import Job, Source, Transformation, identifier
 
 LOG = logging.getLogger("core_etl")
@@ -40,8 +42,18 @@ def _read(spark: SparkSession, source: Source) -> DataFrame:
 
 
 def _query(spark: SparkSession, step: Transformation) -> DataFrame:
-    # parseQuery takes queries only: a statement that writes would run here at once, without any of the sinks' checks and proof.
-    spark._jsparkSession.sessionState().sqlParser().parseQuery(step.query)
+    parser = spark._jsparkSession.sessionState().sqlParser()
+    parser.parsePlan(step.query)
+    try:
+        # Only a query can be a view. Any other statement would run here at once, without the sinks' checks and proof.
+        parser.parsePlan(f"CREATE TEMPORARY VIEW a AS\n{step.query}")
+    except ParseException as error:
+        first = step.query.split(None, 1)[0].upper()
+        raise DriverError(
+            "DCP321",
+            f"transformation `{step.name}` is not a query but a statement that begins with {first}; it was not run",
+            "write a SELECT; tables are changed by sinks only",
+        ) from error
     return spark.sql(step.query)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pyiceberg.catalog.rest import CreateTableRequest, RegisterTableRequest
-from pyiceberg.exceptions import NoSuchNamespaceError
+from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
 from pyiceberg.table import CommitTableRequest, StagedTable, Table
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
@@ -94,6 +94,26 @@ def _identifier(namespace: str, table: str) -> tuple[str, str]:
     return (*_namespace(namespace), table)
 
 
+def _known_namespace(request: Request) -> tuple[str]:
+    """Return the namespace of a request that looks something up: one that no namespace can have is simply not there."""
+    name = request.path["namespace"]
+    if not is_plain_name(name):
+        raise NoSuchNamespaceError(f"Namespace does not exist: {name.replace(_LEVEL, '.')}")
+    return (name,)
+
+
+def _known_table(request: Request) -> tuple[str, str]:
+    """Return the table of a request that looks one up.
+
+    Iceberg's clients ask for `db.t` as a namespace and `snapshots` in it, and expect that there is no such table, before they take
+    `db.t.snapshots` for a metadata table.
+    """
+    namespace, table = request.path["namespace"], request.path["table"]
+    if not (is_plain_name(namespace) and is_plain_name(table)):
+        raise NoSuchTableError(f"Table does not exist: {namespace.replace(_LEVEL, '.')}.{table}")
+    return (namespace, table)
+
+
 def _from_body(body: Mapping[str, Any], key: str) -> tuple[str, str]:
     part = body[key]
     return _identifier(_LEVEL.join(part["namespace"]), part["name"])
@@ -110,7 +130,7 @@ def _table_answer(table: Table) -> Answer:
 def list_namespaces(service: CatalogService, request: Request) -> Answer:
     """List the namespaces; one level only, so a namespace has no children."""
     if parent := request.query.get("parent"):
-        _require_namespace(service, _namespace(parent))
+        _require_namespace(service, _known_namespace(Request({"namespace": parent})))
         return Answer(body={"namespaces": []})
     return Answer(body={"namespaces": sorted(service.catalog.list_namespaces())})
 
@@ -127,26 +147,26 @@ def create_namespace(service: CatalogService, request: Request) -> Answer:
 
 def load_namespace(service: CatalogService, request: Request) -> Answer:
     """Return a namespace's properties."""
-    namespace = _namespace(request.path["namespace"])
+    namespace = _known_namespace(request)
     return Answer(body={"namespace": list(namespace), "properties": service.catalog.load_namespace_properties(namespace)})
 
 
 def namespace_exists(service: CatalogService, request: Request) -> Answer:
     """Say whether a namespace exists."""
-    _require_namespace(service, _namespace(request.path["namespace"]))
+    _require_namespace(service, _known_namespace(request))
     return Answer(204)
 
 
 def drop_namespace(service: CatalogService, request: Request) -> Answer:
     """Drop an empty namespace."""
     with service.changing:
-        service.catalog.drop_namespace(_namespace(request.path["namespace"]))
+        service.catalog.drop_namespace(_known_namespace(request))
     return Answer(204)
 
 
 def update_namespace(service: CatalogService, request: Request) -> Answer:
     """Set and remove properties of a namespace."""
-    namespace = _namespace(request.path["namespace"])
+    namespace = _known_namespace(request)
     updates = {str(key): str(value) for key, value in (request.body.get("updates") or {}).items()}
     removals = set(request.body.get("removals") or ())
     if removals & set(updates):
@@ -159,13 +179,13 @@ def update_namespace(service: CatalogService, request: Request) -> Answer:
 
 def list_tables(service: CatalogService, request: Request) -> Answer:
     """List the tables of a namespace."""
-    tables = service.catalog.list_tables(_namespace(request.path["namespace"]))
+    tables = service.catalog.list_tables(_known_namespace(request))
     return Answer(body={"identifiers": [{"namespace": list(table[:-1]), "name": table[-1]} for table in sorted(tables)]})
 
 
 def list_views(service: CatalogService, request: Request) -> Answer:
     """List the views of a namespace: there are none."""
-    _require_namespace(service, _namespace(request.path["namespace"]))
+    _require_namespace(service, _known_namespace(request))
     return Answer(body={"identifiers": []})
 
 
@@ -193,18 +213,18 @@ def create_table(service: CatalogService, request: Request) -> Answer:
 
 def load_table(service: CatalogService, request: Request) -> Answer:
     """Return a table's metadata."""
-    return _table_answer(service.catalog.load_table(_identifier(request.path["namespace"], request.path["table"])))
+    return _table_answer(service.catalog.load_table(_known_table(request)))
 
 
 def table_exists(service: CatalogService, request: Request) -> Answer:
     """Say whether a table exists."""
-    service.catalog.load_table(_identifier(request.path["namespace"], request.path["table"]))
+    service.catalog.load_table(_known_table(request))
     return Answer(204)
 
 
 def commit_table(service: CatalogService, request: Request) -> Answer:
     """Change a table if its state still meets the requirements; a staged table is created by its first commit."""
-    identifier = _identifier(request.path["namespace"], request.path["table"])
+    identifier = _known_table(request)
     named = {"namespace": list(identifier[:1]), "name": identifier[1]}
     wanted = CommitTableRequest.model_validate({**request.body, "identifier": named})
     for update in wanted.updates:
@@ -221,7 +241,7 @@ def commit_table(service: CatalogService, request: Request) -> Answer:
 
 def drop_table(service: CatalogService, request: Request) -> Answer:
     """Drop a table, with its files when ``purgeRequested`` is true."""
-    identifier = _identifier(request.path["namespace"], request.path["table"])
+    identifier = _known_table(request)
     with service.changing:
         if request.query.get("purgeRequested", "").lower() == "true":
             service.catalog.purge_table(identifier)

@@ -120,7 +120,10 @@ def test_locations_that_lead_out_are_refused(client: Catalog) -> None:
     [
         ("GET", "/v1/namespaces/db/tables/none", None, 404, "NoSuchTableException"),
         ("GET", "/v1/namespaces/none", None, 404, "NoSuchNamespaceException"),
-        ("GET", "/v1/namespaces/a%1Fb", None, 400, "BadRequestException"),
+        ("GET", "/v1/namespaces/a%1Fb", None, 404, "NoSuchNamespaceException"),
+        ("GET", "/v1/namespaces?parent=none", None, 404, "NoSuchNamespaceException"),
+        ("GET", "/v1/namespaces/db%1Ft/tables/snapshots", None, 404, "NoSuchTableException"),
+        ("POST", "/v1/namespaces", {"namespace": ["a", "b"]}, 400, "BadRequestException"),
         ("POST", "/v1/namespaces/none/tables", {"name": "t", "schema": {"type": "struct", "fields": []}}, 404, "NoSuchNamespaceException"),
         ("POST", "/v1/namespaces/db/tables", {"name": "t"}, 400, "BadRequestException"),
         ("POST", "/v1/namespaces", {}, 400, "BadRequestException"),

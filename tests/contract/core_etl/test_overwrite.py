@@ -1,0 +1,125 @@
+"""Overwriting is the same when done twice, also with an empty result, and touches no other partition."""
+
+import pytest
+
+from .conftest import DAY, SPARK, Lake
+
+pytestmark = SPARK
+
+TWO_DAYS = "SELECT * FROM VALUES (1, 'a', '2013-01-05'), (2, 'b', '2013-01-06') AS t(id, word, ds)"
+
+
+def test_the_own_day_is_added_and_replaced(lake: Lake) -> None:
+    first = lake.run("SELECT * FROM VALUES (1, 'a'), (2, 'b') AS t(id, word)", partition_by=["ds"])
+    assert (first.result, first.rows, first.added_rows, first.deleted_rows) == ("written", 2, 2, 0)
+    assert first.previous_snapshot_id is None
+    lake.run("SELECT 9 AS id, 'z' AS word", partition_by=["ds"], ds="2013-01-04", execution_id="before")
+    again = lake.run("SELECT 3 AS id, 'c' AS word", partition_by=["ds"], attempt=2)
+    assert (again.rows, again.added_rows, again.deleted_rows, again.partition) == (1, 1, 2, f"ds={DAY}")
+    assert lake.rows() == [(3, "c", DAY), (9, "z", "2013-01-04")]
+    newest = lake.snapshots()[-1]
+    assert newest["snapshot_id"] == again.snapshot_id
+    assert {key: value for key, value in newest.items() if key.startswith("dcp.")} == {
+        "dcp.execution-id": "execution-1",
+        "dcp.attempt": "2",
+        "dcp.fingerprint": "f" * 64,
+        "dcp.partition": f"ds={DAY}",
+        "dcp.rows": "1",
+        "dcp.run": "dag/run/-1:out",
+    }
+
+
+def test_an_empty_result_empties_the_own_day_only(lake: Lake) -> None:
+    lake.run(TWO_DAYS, partition_by=["ds"])
+    emptied = lake.run("SELECT 1 AS id, 'a' AS word WHERE false", partition_by=["ds"])
+    assert (emptied.result, emptied.rows, emptied.deleted_rows, emptied.partition) == ("written", 0, 1, f"ds={DAY}")
+    assert lake.rows() == [(2, "b", "2013-01-06")]
+
+
+def test_an_empty_first_result_makes_an_empty_table_with_a_snapshot(lake: Lake) -> None:
+    done = lake.run("SELECT 1 AS id WHERE false", partition_by=["ds"])
+    assert done.result == "written"
+    assert lake.snapshots()[-1]["dcp.execution-id"] == "execution-1"
+    assert lake.rows() == []
+
+
+def test_result_days_and_the_own_day_are_replaced_in_one_commit(lake: Lake) -> None:
+    lake.run(TWO_DAYS, partition_by=["ds"], ds="2013-01-06")
+    lake.run("SELECT 5 AS id, 'old' AS word, '2013-01-07' AS ds", partition_by=["ds"], ds="2013-01-07")
+    done = lake.run("SELECT 8 AS id, 'new' AS word, '2013-01-07' AS ds", partition_by=["ds"])
+    assert (done.partition, done.deleted_rows) == (f"ds={DAY},ds=2013-01-07", 2)
+    assert lake.rows() == [(2, "b", "2013-01-06"), (8, "new", "2013-01-07")]
+    assert len(lake.snapshots()) == 3
+
+
+def test_several_partition_columns_with_nulls(lake: Lake) -> None:
+    by = ["ds", "country"]
+    lake.run(
+        "SELECT * FROM VALUES (1, '2013-01-05', 'US'), (2, '2013-01-05', NULL), (3, '2013-01-06', 'US'), (4, '2013-01-06', NULL), (5, NULL, 'DE')"
+        " AS t(id, ds, country)",
+        partition_by=by,
+    )
+    done = lake.run(
+        "SELECT * FROM VALUES (6, '2013-01-06', CAST(NULL AS STRING)), (7, NULL, 'DE') AS t(id, ds, country)", partition_by=by
+    )
+    assert sorted(row[0] for row in lake.rows()) == [3, 6, 7]
+    assert done.partition == f"ds={DAY},ds=null/country=DE,ds=2013-01-06/country=null"
+
+
+def test_partitions_that_a_condition_cannot_spell_are_replaced_too(lake: Lake) -> None:
+    by = ["ds", "share"]
+    lake.run(
+        "SELECT * FROM VALUES (1, '2013-01-05', 0.5D), (2, '2013-01-06', 0.1D), (3, '2013-01-06', 0.2D) AS t(id, ds, share)",
+        partition_by=by,
+    )
+    lake.run("SELECT 4 AS id, '2013-01-06' AS ds, 0.1D AS share", partition_by=by, attempt=2)
+    assert [row[0] for row in lake.rows()] == [3, 4]
+    assert [found["dcp.attempt"] for found in lake.snapshots()] == ["1", "1", "2", "2"]
+
+
+def test_without_a_day_the_partitions_of_the_result_are_replaced(lake: Lake) -> None:
+    lake.run("SELECT * FROM VALUES (1, 'US'), (2, 'DE') AS t(id, country)", partition_by=["country"])
+    lake.run("SELECT 3 AS id, 'US' AS country", partition_by=["country"])
+    assert lake.rows() == [(2, "DE"), (3, "US")]
+    unchanged = lake.run("SELECT 3 AS id, 'US' AS country WHERE false", partition_by=["country"])
+    assert (unchanged.result, unchanged.snapshot_id) == ("no-change", None)
+    assert "empty" in unchanged.reason
+    assert lake.rows() == [(2, "DE"), (3, "US")]
+
+
+def test_without_partitions_the_table_is_replaced(lake: Lake) -> None:
+    lake.run("SELECT * FROM VALUES (1), (2) AS t(id)")
+    lake.run("SELECT 3 AS id")
+    assert lake.rows() == [(3,)]
+    assert lake.run("SELECT 3 AS id WHERE false").result == "written"
+    assert lake.rows() == []
+
+
+def test_many_partitions_are_counted_in_the_proof(lake: Lake) -> None:
+    done = lake.run("SELECT id, CAST(id AS STRING) AS ds FROM range(15)", partition_by=["ds"], ds="0")
+    assert done.partition.count("ds=") == 10
+    assert done.partition.endswith(",+5 more")
+
+
+def test_a_table_may_be_read_and_overwritten_by_one_job(lake: Lake) -> None:
+    lake.run("SELECT 1 AS id", partition_by=["ds"])
+    me = {"name": "me", "catalog": "pedregal", "database": "lake", "table": lake.table}
+    lake.run("SELECT id + 1 AS id FROM me", partition_by=["ds"], sources=[me])
+    assert lake.rows() == [(2, DAY)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("date", "2013-01-05"), ("timestamp", "2013-01-05 00:00:00"), ("timestamptz", "2013-01-05 00:00:00")]
+)
+def test_the_day_takes_the_type_of_the_column(lake: Lake, kind: str, value: str) -> None:
+    columns = [{"name": "id", "type": "int"}, {"name": "ds", "type": kind}]
+    for number in (1, 2):
+        done = lake.run(f"SELECT {number} AS id", partition_by=["ds"], columns=columns)
+        assert done.partition == f"ds={DAY}"
+    assert lake.rows("id, CAST(ds AS STRING)") == [(2, value)]
+
+
+def test_a_day_column_that_cannot_hold_a_day_is_refused(lake: Lake) -> None:
+    error = lake.fail("SELECT 1 AS id", partition_by=["ds"], columns=[{"name": "id", "type": "int"}, {"name": "ds", "type": "int"}])
+    assert (error.code, error.exit_code) == ("DCP324", 20)
+    assert "cannot hold the run's own day" in error.message
