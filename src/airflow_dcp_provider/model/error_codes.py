@@ -135,7 +135,9 @@ DAG_CODES: dict[str, ErrorCode] = {
     "DCP193": ErrorCode("manifest is gone", "A task belongs to a DAG that no manifest in the folder makes any more."),
     "DCP194": ErrorCode("no such folder", "load_dags() was asked for a folder that is not there."),
     "DCP195": ErrorCode("manifest cannot be read", "Reading the manifest failed unexpectedly, in a plugin or in this project."),
-    "DCP196": ErrorCode("a policy refuses the DAG", "A cluster policy of the Airflow deployment refuses the DAG or one of its tasks."),
+    "DCP196": ErrorCode(
+        "a policy refuses the DAG", "A cluster policy of the Airflow deployment refuses the DAG or one of its tasks."
+    ),
 }
 
 #: Usage, DCP200 to DCP299.
@@ -167,6 +169,11 @@ USAGE_CODES: dict[str, ErrorCode] = {
     "DCP212": ErrorCode(
         "no such execution", "No execution has this id or beginning of an id, more than one has it, or it has no such attempt."
     ),
+    "DCP213": ErrorCode("not a manifest", "The file is no manifest of a kind that an installed plugin knows."),
+    "DCP214": ErrorCode("not a day", "A run's day is written YYYY-MM-DD."),
+    "DCP215": ErrorCode("not a parameter", "A parameter is written NAME=VALUE; the name is a word of letters, digits and `_`."),
+    "DCP216": ErrorCode("no such kind", "No installed plugin has a kind of manifest with this name; `pretzel schema` lists them."),
+    "DCP217": ErrorCode("no such environment", "The name is none of local, test, staging, prod, production, playground_<user>."),
 }
 
 #: Executions, DCP300 to DCP319: identity, cancel, time-out.
@@ -248,6 +255,10 @@ PROOF_CODES: dict[str, ErrorCode] = {
 #: Environments and connections, DCP400 to DCP419.
 ENVIRONMENT_CODES: dict[str, ErrorCode] = {
     "DCP400": ErrorCode("environment fault", "The platform, not the manifest, is to blame; the message says which part."),
+    "DCP401": ErrorCode("pretzel failed", "An error that `pretzel` should have explained; `--debug` prints where it came from."),
+    "DCP403": ErrorCode(
+        "Airflow could not run the DAG", "`pretzel run` starts an Airflow of its own, which broke down; its log says why."
+    ),
     "DCP410": ErrorCode("unknown environment", "The name is none of local, test, staging, prod, production, playground_<user>."),
     "DCP411": ErrorCode("unknown catalog alias", "The environment's connection has no catalog of this alias."),
     "DCP412": ErrorCode("malformed connection field", "A field of a connection of type `dcp` does not hold what it should."),

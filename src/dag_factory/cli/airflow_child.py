@@ -1,7 +1,7 @@
 """The child process of ``pretzel run``, see :func:`dag_factory.cli.airflow_run.airflow_run`; its argument is its folder.
 
-It imports Airflow, waits until stdin is closed, reads ``request.json`` in its folder, runs the DAG, writes a line of
-``events.jsonl`` for whatever happens to a task, and ``result.json`` at the end::
+It runs the DAG of ``request.json``, writes a line of ``events.jsonl`` for whatever happens to a task, and at the end
+``result.json``::
 
     {"parts": DagParts, "interval": ["2013-01-05T00:00:00+00:00", ...], "environment": "local", "parameters": {...}, "rows": 10}
     {"task": "submit", "state": "success", "value": what the task returned}
@@ -37,7 +37,6 @@ def main() -> None:
     """Run the DAG of the request and write how it ended."""
     folder = Path(sys.argv[1])
     os.environ[_FOLDER] = str(folder)
-    sys.stdin.read()
     request = _request()
     dag = this_dag()
     for task in dag.tasks:

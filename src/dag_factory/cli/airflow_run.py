@@ -2,7 +2,7 @@
 
 The user's Airflow is never touched. Its configuration file is read where there is one, so that secrets backends and their
 connections work as there; the database, the DAGs folder and the logs are this run's. Airflow is imported in the child only: what it
-prints stays out of the command's output, and it is loaded while this process reads the manifest.
+prints stays out of the command's output.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -36,21 +36,13 @@ _BUNDLE = [{"name": "dags-folder", "classpath": "airflow.dag_processing.bundles.
 
 @dataclass(frozen=True)
 class AirflowRun:
-    """A child process that waits for its request, and then runs the DAG.
+    """A child process that runs a DAG.
 
     :param folder: holds the run's metadata database, its DAGs folder, its logs, its request and its result.
     """
 
     folder: Path
-    process: subprocess.Popen[str]
-
-    def start(self, request: Mapping[str, Any]) -> None:
-        """Say what is to be run; see :mod:`dag_factory.cli.airflow_child`."""
-        (self.folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
-        if self.process.stdin:
-            # A child that has died is found by its missing result.
-            with suppress(BrokenPipeError):
-                self.process.stdin.close()
+    process: subprocess.Popen[bytes]
 
     def events(self) -> list[dict[str, Any]]:
         """Return what has happened to the tasks so far, see :mod:`dag_factory.cli.airflow_child`."""
@@ -78,11 +70,13 @@ def _lines(path: Path, *, keepends: bool = False) -> list[str]:
 
 
 @contextmanager
-def airflow_run(home: Path, environment: str, note: Callable[[str], None], *, debug: bool = False) -> Iterator[AirflowRun]:
+def airflow_run(
+    home: Path, request: Mapping[str, Any], note: Callable[[str], None], *, debug: bool = False
+) -> Iterator[AirflowRun]:
     """Start the child; on leaving it is ended if it still runs, and its folder is removed unless it broke down.
 
     :param home: DCP_HOME.
-    :param environment: the environment that the run chooses.
+    :param request: what is to be run, see :mod:`dag_factory.cli.airflow_child`.
     :param note: is told when the first run on this machine has to make things that later ones find.
     :param debug: let Airflow's log through to stderr.
     :raises DcpEnvironmentError: DCP403 when Airflow's metadata database cannot be made.
@@ -94,8 +88,9 @@ def airflow_run(home: Path, environment: str, note: Callable[[str], None], *, de
     (folder / "dags").mkdir()
     (folder / "dags" / "manifest.py").write_text(_DAG_FILE, encoding="utf-8")
     shutil.copyfile(template, folder / DATABASE)
+    (folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
     with (folder / LOG).open("w", encoding="utf-8") as log:
-        process = _child(home, folder, environment, None if debug else log)
+        process = _child(home, folder, request["environment"], None if debug else log)
     run = AirflowRun(folder, process)
     try:
         yield run
@@ -107,7 +102,7 @@ def airflow_run(home: Path, environment: str, note: Callable[[str], None], *, de
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _child(home: Path, folder: Path, environment: str, log: IO[str] | None) -> subprocess.Popen[str]:
+def _child(home: Path, folder: Path, environment: str, log: IO[str] | None) -> subprocess.Popen[bytes]:
     variables = {
         # Somebody waits for each of these runs: the one that makes the archive takes longer, all later ones are shorter by seconds.
         "DCP_LOCAL_CLASS_ARCHIVE": os.environ.get("DCP_LOCAL_CLASS_ARCHIVE", "make"),
@@ -117,11 +112,10 @@ def _child(home: Path, folder: Path, environment: str, log: IO[str] | None) -> s
     }
     return subprocess.Popen(
         [sys.executable, "-P", "-c", _CHILD, str(folder)],
-        stdin=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
         stdout=log or sys.stderr,
         stderr=subprocess.STDOUT if log else None,
         env={**os.environ, **variables},
-        text=True,
         # Ctrl-C is this process's to handle: it cancels the execution, which the child then sees.
         start_new_session=True,
     )

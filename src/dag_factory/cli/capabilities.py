@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from dag_factory.cli.manifests import compile_named, environment_of
 from dag_factory.cli.output import Output, count, table
-from dag_factory.plugins.base import Applicable, Plannable, Plugin, Trialable, capability
+from dag_factory.plugins.base import Applicable, Plannable, Plugin, Testable, capability
 from dag_factory.plugins.plan import LogicalPlan
 from dag_factory.plugins.registry import load_registry
 
@@ -16,7 +16,7 @@ from dag_factory.plugins.registry import load_registry
 def test(options: argparse.Namespace, output: Output) -> int:
     """``test``: let the manifest's plugin try it."""
     plugin, logical = _read(options)
-    found = dict(capability(plugin, Trialable).test(logical))  # type: ignore[type-abstract]
+    found = dict(capability(plugin, Testable).test(logical))  # type: ignore[type-abstract]
     output.result(found, json.dumps(found, indent=2, default=str, ensure_ascii=False))
     return 0
 

@@ -8,7 +8,6 @@ import os
 import time
 from dataclasses import asdict, replace
 
-from airflow_dcp_provider.model.environment import canonical_environment
 from airflow_dcp_provider.model.errors import UsageError
 from airflow_dcp_provider.model.execution import Actor, Attempt, AttemptRef, Cancellation
 from airflow_dcp_provider.model.home import dcp_home
@@ -16,6 +15,7 @@ from airflow_dcp_provider.model.states import ExecutionState
 from airflow_dcp_provider.runner.backends.local import LocalBackend
 from airflow_dcp_provider.runner.runner import SparkRunner
 from airflow_dcp_provider.runner.store import EventRecord, ExecutionRecord, SqlStore
+from dag_factory.cli.manifests import environment_of
 from dag_factory.cli.output import Output, count, moment, table
 
 #: How often `logs --follow` looks for more, in seconds.
@@ -30,7 +30,7 @@ _STORE_VARIABLE = "AIRFLOW_CONN_DCP_STORE"
 
 def list_executions(options: argparse.Namespace, output: Output) -> int:
     """``executions list``: the newest executions with their present states."""
-    environment = canonical_environment(options.environment) if options.environment else ""
+    environment = environment_of(options.environment) if options.environment else ""
     runner, store = open_runner()
     records = [_present(runner, record) for record in store.executions(options.limit, environment=environment)]
     rows = [

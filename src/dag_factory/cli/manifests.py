@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_dcp_provider.model.environment import canonical_environment
-from airflow_dcp_provider.model.errors import UsageError
+from airflow_dcp_provider.model.errors import DcpEnvironmentError, UsageError
 from dag_factory.cli.kinds import check_kind
 from dag_factory.compiled import CompiledManifest, CompileSettings, compile_manifest
 
@@ -82,9 +82,12 @@ def not_a_manifest(file: ManifestFile) -> UsageError:
 def environment_of(text: str | None) -> str:
     """Return an environment's one name; ``local`` for None.
 
-    :raises DcpEnvironmentError: DCP410 when there is no such environment.
+    :raises UsageError: DCP217 when there is no such environment.
     """
-    return canonical_environment(text) if text else LOCAL
+    try:
+        return canonical_environment(text) if text else LOCAL
+    except DcpEnvironmentError as error:
+        raise UsageError(error.message, code="DCP217", hint=error.hint) from error
 
 
 def parameters_of(texts: Sequence[str]) -> dict[str, Any]:

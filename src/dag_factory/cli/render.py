@@ -52,12 +52,13 @@ def template_values(
     :param parameters: of the run; the manifest's own stand below them.
     """
     start, end = interval
+    params = {**compiled.dag.params, **parameters}
     return {
         **date_names(start, start, end),
         "run_id": f"scheduled__{start.isoformat()}",
         "dag_id": compiled.dag.dag_id,
         "environment": environment,
-        "params": {**compiled.dag.params, **parameters, "environment": environment},
+        "params": {**params, "parameters": params, "environment": environment},
         "macros": macros(),
     }
 

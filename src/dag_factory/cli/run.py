@@ -38,22 +38,19 @@ def run(options: argparse.Namespace, output: Output) -> int:
     environment, moment = environment_of(options.environment), moment_of(options.date)
     parameters = parameters_of(options.parameter)
     began = time.monotonic()
-    # The child imports Airflow while the manifest is compiled here.
-    with airflow_run(dcp_home(), environment, output.note, debug=options.debug) as child:
-        compiled, _ = compile_named(options.manifest, environment, options.kind)
-        for warning in compiled.warnings:
-            output.note(str(warning))
-        interval = interval_of(compiled.dag.schedule, moment)
-        output.note(f"{compiled.manifest_id} in {environment} for {interval[0]:%Y-%m-%d}")
-        child.start(
-            {
-                "parts": dag_parts(compiled, environment).to_dict(),
-                "interval": [each.isoformat() for each in interval],
-                "environment": environment,
-                "parameters": {**compiled.dag.params, **parameters},
-                "rows": options.rows,
-            }
-        )
+    compiled, _ = compile_named(options.manifest, environment, options.kind)
+    for warning in compiled.warnings:
+        output.note(str(warning))
+    interval = interval_of(compiled.dag.schedule, moment)
+    request = {
+        "parts": dag_parts(compiled, environment).to_dict(),
+        "interval": [each.isoformat() for each in interval],
+        "environment": environment,
+        "parameters": {**compiled.dag.params, **parameters},
+        "rows": options.rows,
+    }
+    output.note(f"{compiled.manifest_id} in {environment} for {interval[0]:%Y-%m-%d}")
+    with airflow_run(dcp_home(), request, output.note, debug=options.debug) as child:
         events = _watch(child, output, quiet=options.quiet)
         result = child.result()
     if result["state"] != "success":
