@@ -83,8 +83,8 @@ def _parse_nested(kind: str, parts: List[str], text: str) -> DataType:
         return ArrayType(parse_type(parts[0]))
     if kind == "map" and len(parts) == 2:
         return MapType(parse_type(parts[0]), parse_type(parts[1]))
-    if kind == "struct" and parts:
-        matches = [_STRUCT_FIELD.fullmatch(part) for part in parts]
+    matches = [_STRUCT_FIELD.fullmatch(part) for part in parts]
+    if kind == "struct" and all(matches):
         return StructType([StructField(match.group(1), parse_type(match.group(2))) for match in matches if match])
     raise _no_type(text)
 
