@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import DAG, Asset
+from airflow.sdk.definitions.param import process_params
 
 from airflow_dcp_provider.model.errors import ManifestError
 from dag_factory.compiled import CompiledManifest, CompileSettings, compile_manifest
@@ -110,6 +111,20 @@ def test_the_trigger_form_has_a_free_map_of_parameters(tmp_path: Path) -> None:
     assert parameters.resolve({"anything": [1, 2]}) == {"anything": [1, 2]}
     with pytest.raises(ParamValidationError):
         parameters.resolve("no map")
+
+
+@pytest.mark.parametrize("task_id", TASK_IDS)
+def test_a_run_has_what_the_trigger_form_said(tmp_path: Path, task_id: str) -> None:
+    dag = built(tmp_path, parameters={"minimum": 10})
+
+    def params_of_run(conf: dict[str, Any]) -> dict[str, Any]:
+        return process_params(dag, dag.get_task(task_id), conf, suppress_exception=False)
+
+    assert params_of_run({}) == {"environment": "local", "parameters": {"minimum": 10}}
+    chosen = {"environment": "prod", "parameters": {"minimum": 20}}
+    assert params_of_run(chosen) == chosen
+    with pytest.raises(ParamValidationError, match="mars"):
+        params_of_run({"environment": "mars"})
 
 
 def test_airflow_settings_reach_every_task(tmp_path: Path) -> None:
