@@ -212,17 +212,14 @@ def _write_attempt(connection: Connection, attempt: Attempt, now: float) -> bool
     if known is None:
         connection.execute(attempts.insert().values(execution_id=ref.execution_id, attempt=ref.attempt, **values))
         return True
-    if ExecutionState(known).is_terminal and not attempt.state.is_terminal:
-        # Two observers may report out of order; an end is not taken back.
-        return False
-    connection.execute(attempts.update().where(mine).values(**values))
-    return bool(known != attempt.state.value)
+    written = connection.execute(attempts.update().where(mine & _not_taken_back(attempts.c.state, attempt.state)).values(**values))
+    return written.rowcount > 0 and known != attempt.state.value
 
 
 def _write_execution(connection: Connection, attempt: Attempt, now: float) -> None:
     request, ref = attempt.request, attempt.ref
     mine = executions.c.execution_id == ref.execution_id
-    known = connection.execute(sa.select(executions.c.attempt, executions.c.state).where(mine)).first()
+    known = connection.execute(sa.select(executions.c.execution_id).where(mine)).first()
     if known is None:
         connection.execute(
             executions.insert().values(
@@ -242,10 +239,17 @@ def _write_execution(connection: Connection, attempt: Attempt, now: float) -> No
             )
         )
         return
-    older = ref.attempt < known.attempt
-    taken_back = ref.attempt == known.attempt and ExecutionState(known.state).is_terminal and not attempt.state.is_terminal
-    if not older and not taken_back:
-        connection.execute(executions.update().where(mine).values(attempt=ref.attempt, state=attempt.state.value, updated_at=now))
+    newer = executions.c.attempt < ref.attempt
+    same = (executions.c.attempt == ref.attempt) & _not_taken_back(executions.c.state, attempt.state)
+    values = {"attempt": ref.attempt, "state": attempt.state.value, "updated_at": now}
+    connection.execute(executions.update().where(mine & (newer | same)).values(**values))
+
+
+def _not_taken_back(column: sa.Column[Any], state: ExecutionState) -> Any:
+    """Return the condition under which ``state`` may be written: observers may report out of order, an end is not taken back."""
+    if state.is_terminal:
+        return sa.true()
+    return column.notin_([known.value for known in ExecutionState if known.is_terminal])
 
 
 @contextlib.contextmanager

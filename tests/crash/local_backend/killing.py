@@ -17,15 +17,16 @@ from airflow_dcp_provider.model.execution import AttemptRequest
 from tests.support.executions import local_settings
 
 _HOOK = """
-import os, signal, sys
+import os, signal, sys, time
 
 _role, _kill_at, _home = {role!r}, {kill_at}, {home!r}
 _steps = {{"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "fcntl.flock", "subprocess.Popen", "os.fork", "shutil.rmtree"}}
 _taken = 0
+_started = False
 
 
 def _hook(event, args):
-    global _taken
+    global _taken, _started
     if event == "open":
         path, _mode, flags = args
         if not (flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)) or not str(path).startswith(_home):
@@ -35,7 +36,13 @@ def _hook(event, args):
     _taken += 1
     if _taken == _kill_at + 1:
         open(_home + "/killed", "w").close()
+        # A driver that was started is given the time to begin: else a kill would hide that it was.
+        for _ in range(250 if _started else 0):
+            if os.path.exists(_home + "/starts"):
+                break
+            time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGKILL)
+    _started = _started or (event == "subprocess.Popen" and _role == "local_supervisor")
 
 
 if any(_role in argument for argument in sys.orig_argv):

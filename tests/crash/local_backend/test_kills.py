@@ -47,6 +47,10 @@ def create_in_spite_of_all(home: Path, asked: AttemptRequest) -> None:
     wait_for(accepted, "the attempt to be created")
 
 
+def is_supervised(home: Path, asked: AttemptRequest) -> bool:
+    return backend(home)._folder(asked.ref).is_supervised()
+
+
 def supervisor_pid(home: Path, asked: AttemptRequest) -> int:
     return int(backend(home)._folder(asked.ref).read("status.json")["supervisor"])
 
@@ -82,6 +86,8 @@ def test_a_supervisor_killed_at_every_step(tmp_path):
 
     def run(home: Path, step: int) -> bool:
         act(home, asked, "creating", kill=SUPERVISOR, kill_at=step).wait()
+        wait_for(lambda: not is_supervised(home, asked), "the supervisor's end or death")
+        # Nobody has looked yet: whoever creates again finds what the dead one left.
         create_in_spite_of_all(home, asked)
         done = ended(home, asked)
         began = len(starts(home))
@@ -106,10 +112,13 @@ def test_a_supervisor_that_is_cancelled_killed_at_every_step(tmp_path):
 
     def run(home: Path, step: int) -> bool:
         act(home, asked, "creating", kill=SUPERVISOR, kill_at=step).wait()
+        wait_for(lambda: starts(home) or not is_supervised(home, asked), "the driver or the supervisor's death")
         create_in_spite_of_all(home, asked)
-        wait_for(lambda: was_killed(home) or backend(home).get(asked.ref).state is State.RUNNING, "the driver or the kill")
+        wait_for(lambda: starts(home) or backend(home).get(asked.ref).state.is_terminal, "the driver or the end")
         backend(home).cancel(asked.ref, cancellation())
         done = ended(home, asked)
+        create_in_spite_of_all(home, asked)
+        assert backend(home).get(asked.ref) == done
         # A supervisor that died before the wish was there has failed; nothing else can have happened.
         assert done.state is State.CANCELLED or (was_killed(home) and done.failure.code == "DCP352")
         assert processes_of(folder(home, asked)) == []
@@ -126,7 +135,7 @@ def test_an_observer_of_a_dead_supervisor_killed_at_every_step(tmp_path):
         create_in_spite_of_all(home, asked)
         wait_for(lambda: backend(home).get(asked.ref).state is State.RUNNING and starts(home), "the driver")
         os.kill(supervisor_pid(home, asked), signal.SIGKILL)
-        wait_for(lambda: not backend(home)._folder(asked.ref).is_supervised(), "the supervisor's death")
+        wait_for(lambda: not is_supervised(home, asked), "the supervisor's death")
         act(home, asked, "observing", kill=OBSERVER, kill_at=step).wait()
         done = ended(home, asked)
         assert (done.state, done.failure.code) == (State.FAILED, "DCP352")
@@ -158,7 +167,7 @@ def test_what_a_driver_leaves_behind_is_ended_by_the_observer_of_a_dead_supervis
     backend(tmp_path).create(asked)
     wait_for(lambda: len(processes_of(folder(tmp_path, asked))) == 2, "the driver and its child")
     os.kill(supervisor_pid(tmp_path, asked), signal.SIGKILL)
-    wait_for(lambda: not backend(tmp_path)._folder(asked.ref).is_supervised(), "the supervisor's death")
+    wait_for(lambda: not is_supervised(tmp_path, asked), "the supervisor's death")
     assert ended(tmp_path, asked).failure.code == "DCP352"
     assert processes_of(folder(tmp_path, asked)) == []
 
@@ -173,9 +182,12 @@ def test_a_driver_that_had_reported_success_when_its_supervisor_died_has_succeed
 
 
 def test_eight_creating_processes_start_it_once(tmp_path):
-    asked = request()
+    asked = request(spec=job(hold=True))
     creators = [act(tmp_path, asked, "creating") for _ in range(8)]
     assert [creator.wait() for creator in creators] == [0] * 8
+    wait_for(lambda: starts(tmp_path), "the driver")
+    assert backend(tmp_path).get(asked.ref).state is State.RUNNING
+    (tmp_path / "release").touch()
     assert ended(tmp_path, asked).state is State.SUCCEEDED
     assert len(starts(tmp_path)) == 1
 
@@ -218,3 +230,27 @@ def test_the_environment_of_the_asking_process_stays_behind(tmp_path, monkeypatc
         assert b"PATH=" in environment
     (tmp_path / "release").touch()
     assert ended(tmp_path, asked).state is State.SUCCEEDED
+
+
+def test_a_supervisor_that_cannot_begin_is_said_to_whoever_submits(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text("import os, sys\nprint('no luck today', file=sys.stderr, flush=True)\nos._exit(3)\n")
+    asked = request()
+    with monkeypatch.context() as broken:
+        broken.setenv("PYTHONPATH", str(hook))
+        with pytest.raises(DcpError, match="no luck today") as caught:
+            backend(tmp_path).create(asked)
+    assert caught.value.code == "DCP444"
+    # The next try goes on where that one failed.
+    assert backend(tmp_path).create(asked).request == asked
+    assert ended(tmp_path, asked).state is State.SUCCEEDED
+
+
+def test_a_supervisor_that_breaks_leaves_its_reason_in_the_failure(tmp_path):
+    asked = request()
+    LocalBackend(tmp_path, local_settings(tmp_path, max_processes="no number")).create(asked)
+    failure = ended(tmp_path, asked).failure
+    assert failure.code == "DCP352"
+    assert "TypeError" in failure.log_tail
+    assert starts(tmp_path) == []

@@ -114,6 +114,10 @@ def _run(folder: AttemptFolder, request: AttemptRequest, settings: LocalSettings
             return
         try:
             prepared = _prepare(folder, home, request, settings, stack)
+            if _must_end(folder, request):
+                # Fetching the jar may have taken minutes.
+                conclude(folder, exit_code=None)
+                return
             process = _launch(folder, prepared, stack)
         except DcpError as error:
             conclude(folder, exit_code=None, failure=Failure(FailureKind.PLATFORM, error.code, error.message, error.hint))

@@ -20,6 +20,7 @@ from airflow_dcp_provider.runner.backends.local_files import (
     SCRATCH,
     SETTINGS,
     STATUS,
+    SUPERVISOR_LOG,
     AttemptFolder,
 )
 from airflow_dcp_provider.runner.backends.local_processes import end_processes
@@ -58,7 +59,8 @@ def conclude(
     :param timed_out: the supervisor ended it because its deadline had passed.
     :param failure: why it could not be started at all, when that is so.
     """
-    log = read_tail(folder)
+    # Where no driver began, the supervisor's own log is all that there is.
+    log = _tail(folder, DRIVER_LOG) or _tail(folder, SUPERVISOR_LOG)
     result = parse_result(log)
     cancellation = folder.read(CANCEL)
     final: dict[str, Any] = {"result": result}
@@ -84,10 +86,10 @@ def conclude(
     return state
 
 
-def read_tail(folder: AttemptFolder) -> str:
-    """Return the end of the driver's log, empty when there is none."""
+def _tail(folder: AttemptFolder, name: str) -> str:
+    """Return the end of a log, empty when there is none."""
     try:
-        with (folder.path / DRIVER_LOG).open("rb") as file:
+        with (folder.path / name).open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - _TAIL_BYTES))
             return file.read().decode("utf-8", errors="replace")
