@@ -17,7 +17,15 @@ from dag_factory.compiled import CompiledFolder, CompiledManifest, clashes
 from dag_factory.manifest.defaults import read_defaults
 from dag_factory.manifest.discovery import discover
 from dag_factory.manifest.files import FolderFiles
-from dag_factory.manifest.layers import ENVIRONMENTS, Layer, for_environment, layer, merged_base, named_environments
+from dag_factory.manifest.layers import (
+    ENVIRONMENTS,
+    Layer,
+    for_environment,
+    layer,
+    may_lack_something,
+    merged_base,
+    named_environments,
+)
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, hint_for
 from dag_factory.manifest.recognition import rough_fields, top_fields, unknown_kind
@@ -188,11 +196,17 @@ def _with(node: Node, path: Sequence[str], value: Node) -> Node:
 
 @dataclass(frozen=True)
 class _Variant:
-    """One distinct resolution of a manifest and the environments that it is for; ``compiled`` are those that the deployment has."""
+    """One distinct resolution of a manifest.
+
+    :param environment: an environment that it is for.
+    :param compiled: every environment of the deployment that it is for.
+    :param may_lack: whether overrides may have left it incomplete.
+    """
 
     root: Node
     environment: str
     compiled: tuple[str, ...]
+    may_lack: bool
 
 
 def _wanted(environments: Sequence[str], settings: CompileSettings) -> tuple[str, ...]:
@@ -205,22 +219,24 @@ def _variants(
     """Return the distinct resolutions: of the deployment's environments, and of all others that the manifest has overrides for."""
     wanted = _wanted(environments, settings)
     plain = tuple(name for name in wanted if for_environment(base, layers, name, Problems()) is base)
-    found = [_Variant(base, plain[0] if plain else "", plain)]
+    found = [_Variant(base, plain[0] if plain else "", plain, may_lack=False)]
     others = [name for name in dict.fromkeys((*wanted, *named_environments(layers))) if name not in plain]
     for name in others:
         root = for_environment(base, layers, name, problems)
-        found.append(_Variant(root, name, (name,) if name in wanted else ()))
+        found.append(_Variant(root, name, (name,) if name in wanted else (), may_lack_something(layers, name)))
     return tuple(found)
 
 
 def _resolve(
-    plugin: Plugin, variants: Iterable[_Variant], name: str, files: FolderFiles, problems: Problems
+    plugin: Plugin, variants: Sequence[_Variant], name: str, files: FolderFiles, problems: Problems
 ) -> list[tuple[ResolvedManifest, _Variant]]:
     """Check and lint every variant; return them as plugins see them."""
     found = []
-    for number, variant in enumerate(variants):
+    checker = _checker(plugin)
+    for variant in variants:
         resolved = ResolvedManifest(variant.root, variant.environment, name, files.settings, files)
-        if number == 0 or _checker(plugin).check_whole(variant.root, problems):
+        is_base = variant is variants[0]
+        if is_base or checker.check_merged(variant.root, problems, may_lack=variant.may_lack):
             problems.extend(plugin.lint(resolved))
         found.append((resolved, variant))
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from airflow_dcp_provider.model.environment import canonical_environment
 from airflow_dcp_provider.model.errors import DcpError
-from dag_factory.manifest.merge import merge, settled
+from dag_factory.manifest.merge import REMOVE, merge, settled
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, did_you_mean
 
@@ -98,6 +98,19 @@ def for_environment(base: Node, layers: Iterable[Layer], environment: str, probl
             if override := each.overrides.get(key):
                 found = _merge_at(found, each.holder, override, problems)
     return found
+
+
+def may_lack_something(layers: Iterable[Layer], environment: str) -> bool:
+    """Whether overrides for ``environment`` can leave a manifest incomplete: they remove something, or add to lists of maps."""
+    keys = (PLAYGROUND, environment)
+    overrides = [each.overrides[key] for each in layers for key in keys if key in each.overrides]
+    return any(_removes_or_lists(override) for override in overrides)
+
+
+def _removes_or_lists(node: Node) -> bool:
+    if REMOVE in node.fields or any(item.is_map for item in node.items):
+        return True
+    return any(_removes_or_lists(value) for value in node.fields.values())
 
 
 def _merge_at(node: Node, path: Sequence[str], override: Node, problems: Problems) -> Node:

@@ -14,6 +14,10 @@ from dag_factory.manifest.problems import Problems
 from dag_factory.manifest.settings import CompileSettings
 
 
+#: What the systems that this runs on allow at least for a name in a path.
+_LONGEST_PATH = 255
+
+
 @dataclass(frozen=True)
 class ResolvedManifest:
     """One manifest for one environment.
@@ -53,6 +57,10 @@ class ResolvedManifest:
         :param problems: gets DCP160 when there is no such file and DCP161 when it is outside the DAGs folder.
         :returns: the text, or None when there is a problem.
         """
+        if "\0" in name.text or len(name.text) > _LONGEST_PATH:
+            text = "this cannot be the name of a file"
+            problems.add("DCP160", text, name.position, "name the file relative to the manifest, for example daily_orders.sql")
+            return None
         path = (self.files.root / Path(name.file).parent / name.text).absolute()
         if Path(name.text).is_absolute() or not self.files.is_inside(path):
             text = f"`{name.text}` leads out of the DAGs folder"
@@ -77,5 +85,5 @@ def _similar_file(path: Path) -> str:
 
     if not path.parent.is_dir():
         return ""
-    names = sorted(each.name for each in path.parent.iterdir() if each.suffix == path.suffix)
+    names = sorted(each.name for each in path.parent.iterdir() if each.suffix == path.suffix and each.is_file())
     return next(iter(difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)), "")

@@ -73,7 +73,8 @@ class SchemaChecker:
     """A schema, made ready once and used for many manifests.
 
     A schema may be a reference to its own ``$defs/partial`` with rules beside it. Then ``$defs/partial`` says what each value may
-    be, and is what ``defaults.yaml`` must satisfy, and the rules beside it say what a whole manifest must have.
+    be, and is what ``defaults.yaml`` must satisfy, and the rules beside it say what a whole manifest must have. One more field in a
+    map must not break them; what an item of a list has may.
 
     :param schema: a JSON Schema of draft 2020-12.
     """
@@ -97,8 +98,14 @@ class SchemaChecker:
         """Record every value in a part of a manifest that may not be so; what is missing is no violation."""
         return self._values is None or self._record(self._values, part, problems)
 
-    def check_whole(self, manifest: Node, problems: Problems) -> bool:
-        """Record what a manifest lacks whose values were checked already, before it was merged; return whether it lacks nothing."""
+    def check_merged(self, manifest: Node, problems: Problems, *, may_lack: bool) -> bool:
+        """Record what a manifest lacks once overrides are merged; return whether it lacks nothing.
+
+        :param may_lack: whether the overrides removed something or added to a list of maps. All else that they do was checked in
+            the manifest and in the overrides as they stand.
+        """
+        if self._values is not None and not may_lack:
+            return True
         return self._record(self._wholeness, manifest, problems)
 
     def _record(self, validator: Draft202012Validator, node: Node, problems: Problems) -> bool:

@@ -13,12 +13,11 @@ from typing import Any
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from dag_factory.manifest.sql_templates import NeutralSql
 
 _DIALECT = "spark"
-_TOKEN_PLACE = re.compile(r"from (\d+):(\d+)")
 
 
 @dataclass(frozen=True)
@@ -119,14 +118,16 @@ def read_query(sql: NeutralSql) -> SqlReading:
 def read_condition(sql: NeutralSql) -> tuple[SqlProblem, ...]:
     """Return what is wrong with an SQL condition, as a source's ``filter`` is one."""
     try:
-        tree = sqlglot.parse_one(f"SELECT 1 WHERE {sql.text}", dialect=_DIALECT)
+        tree, *others = sqlglot.parse(f"SELECT 1 WHERE {sql.text}", dialect=_DIALECT)
     except SqlglotError as error:
         problem = _syntax_problem(error, sql, lead=len("SELECT 1 WHERE "))
         return (problem,)
     except RecursionError:
         return (SqlProblem("DCP144", "the condition nests too deep to be read", "make it simpler"),)
-    others = {name for name, value in tree.args.items() if value and name not in {"kind", "expressions", "where"}}
-    if others or not isinstance(tree, exp.Select):
+    clauses = (
+        {name for name, value in tree.args.items() if value and name not in {"kind", "expressions", "where"}} if tree else set()
+    )
+    if others or clauses or not isinstance(tree, exp.Select):
         return (SqlProblem("DCP145", "the filter is more than a condition", "write only what stands after WHERE"),)
     return ()
 
@@ -140,12 +141,13 @@ def _syntax_problem(error: SqlglotError, sql: NeutralSql, lead: int = 0) -> SqlP
         description = str(first.get("description") or "").rstrip(".")
         message = f"the SQL does not parse: {_plain_words(description)}" + (f", near `{near}`" if near else "")
         offset = _offset(sql.text, lead, int(first["line"]), int(first["col"]) - len(near) + 1) if first.get("line") else None
-    else:
-        place = _TOKEN_PLACE.search(f"{error} {error.__cause__}")
-        if "Missing" in f"{error} {error.__cause__}":
-            message, hint = "the SQL does not parse: it ends inside of a quote or comment", "close what was opened"
-        if place:
-            offset = _offset(sql.text, lead, int(place.group(1)), int(place.group(2)))
+    elif isinstance(error, TokenError):
+        # The words before were read well; what is opened and not closed swallows everything to the end.
+        message, hint, offset = (
+            "the SQL does not parse: it ends inside of a quote or comment",
+            "close what was opened",
+            len(sql.text) - 1,
+        )
     return SqlProblem("DCP144", message, hint, offset if sql.exact else None)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_dcp_provider.model.errors import ManifestError
 from airflow_dcp_provider.model.job import Column, Sink, Source
 from dag_factory.compiled import CompileSettings, compile_manifest
 from dag_factory.plugins.derived_sources import derive
@@ -120,6 +121,13 @@ def test_a_partition_column_ds_need_not_be_in_the_result(compile_files: Compile)
     sink = compiled.jobs["local"].job.core_etl.job.sinks[0]
     assert sink.partition_by == ("ds",)
     assert sink.columns == (Column("order_id", "string", True, "key"), Column("ds", "string"))
+
+
+@pytest.mark.parametrize("name", ['"a\\0b"', "x" * 5000, '"."', '"../"', "/etc", '"q.sql/x"', '" "'])
+def test_what_cannot_be_a_file_is_a_problem(compile_files: Compile, name: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        compile_files({"orders.yaml": DATASET.replace("q.sql", name), "q.sql": "SELECT 1 AS order_id"})
+    assert [problem.code for problem in caught.value.problems] in (["DCP160"], ["DCP161"])
 
 
 def test_overrides_by_environment(compile_files: Compile) -> None:
