@@ -13,7 +13,6 @@ from dag_factory.manifest.places import file_node, place_in
 from dag_factory.manifest.problems import Problems
 from dag_factory.manifest.settings import CompileSettings
 
-
 #: What the systems that this runs on allow at least for a name in a path.
 _LONGEST_PATH = 255
 
