@@ -199,6 +199,7 @@ EXECUTION_CODES: dict[str, ErrorCode] = {
     "DCP312": ErrorCode(
         "template cannot be rendered", "A template of the job uses a name that the run does not define, or fails as it is computed."
     ),
+    "DCP319": ErrorCode("interrupted", "The command was ended from outside, by Ctrl-C or a signal, before it was done."),
 }
 
 #: What the driver reports and what a diagnosis finds, DCP320 to DCP369.

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_dcp_provider.model.errors import DcpEnvironmentError, DcpError
+from airflow_dcp_provider.model.errors import DcpEnvironmentError, DcpError, ExecutionError
 from dag_factory.cli.output import Output
 from dag_factory.cli.parser import parse, wanted_format
 
@@ -42,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DcpError as error:
         return _failed(error, output, debug)
     except KeyboardInterrupt:
-        output.note("interrupted")
-        return 3
+        return _failed(
+            ExecutionError("interrupted", code="DCP319", hint="what was begun has ended, or was asked to end"), output, debug
+        )
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -44,6 +44,14 @@ class AirflowRun:
     folder: Path
     process: subprocess.Popen[bytes]
 
+    def has_ended(self, patience: float) -> bool:
+        """Whether the run is over, after at most ``patience`` seconds of waiting; Airflow takes a while longer to leave."""
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            return (self.folder / RESULT).exists()
+        return True
+
     def events(self) -> list[dict[str, Any]]:
         """Return what has happened to the tasks so far, see :mod:`dag_factory.cli.airflow_child`."""
         # A line that is still being written has no end yet.
@@ -95,10 +103,11 @@ def airflow_run(
     try:
         yield run
     finally:
+        broke_down = process.poll() is not None and not (folder / RESULT).exists()
         if process.poll() is None:
             process.terminate()
             process.wait()
-        if (folder / RESULT).exists() or process.returncode < 0:
+        if not broke_down:
             shutil.rmtree(folder, ignore_errors=True)
 
 

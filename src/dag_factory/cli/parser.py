@@ -64,7 +64,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """
     parser = build_parser()
     kind, rest = _take_kind(list(words), parser)
-    return parser.parse_args(rest, argparse.Namespace(kind=kind))
+    options = parser.parse_args(rest, argparse.Namespace(kind=kind))
+    if kind and not options.of_manifests:
+        raise UsageError("pretzel: this command is not about manifests", code="DCP202", hint="leave the kind out")
+    return options
 
 
 def build_parser() -> Parser:
@@ -173,7 +176,7 @@ def _group(commands: Any, name: str, text: str) -> Any:
 
 def _command(commands: Any, name: str, handler: str, text: str) -> Parser:
     parser: Parser = commands.add_parser(name, help=text, description=_sentence(text))
-    parser.set_defaults(handler=handler)
+    parser.set_defaults(handler=handler, of_manifests=handler.partition(":")[0] not in {"data", "executions"})
     _common(parser)
     return parser
 

@@ -76,9 +76,8 @@ def _watch(child: AirflowRun, output: Output, *, quiet: bool) -> list[dict[str, 
     # A terminal that is closed ends the run as Ctrl-C does.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        while child.process.poll() is None:
+        while not child.has_ended(INTERVAL):
             progress.update(child.events())
-            time.sleep(INTERVAL)
     except KeyboardInterrupt:
         if progress.ref is not None:
             output.note("cancelling the execution")
