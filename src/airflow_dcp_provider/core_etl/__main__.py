@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
-from .faults import EXIT_OK, DriverError
+from .faults import EXIT_CRASH, EXIT_OK, DriverError
 from .report import Report, log_to_stdout
 from .spec import Job, parse_job
 
@@ -36,6 +36,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         _run(job, report)
     except DriverError as error:
         report.error = error
+    except Exception as error:
+        LOG.exception("the driver failed")
+        report.error = DriverError("DCP349", f"the driver failed: {error!r}", "the driver's log has the whole stack", EXIT_CRASH)
     report.seconds["total"] = time.monotonic() - started
     sys.stderr.flush()
     sys.stdout.write(f"{report.line()}\n")
@@ -72,7 +75,15 @@ def _run(job: Job, report: Report) -> None:
         raise
     finally:
         if spark is not None:
-            spark.stop()
+            _stop(spark)
+
+
+def _stop(spark: Any) -> None:
+    """Stop Spark. When its JVM is gone already, that is no further failure: the tables are as they are."""
+    try:
+        spark.stop()
+    except Exception as error:  # noqa: BLE001 -- py4j's and the socket's own errors
+        LOG.warning("Spark could not be stopped: %r", error)
 
 
 def _log_failure(error: DriverError) -> None:

@@ -72,6 +72,13 @@ class _Rule:
 #: In order: the first that matches decides.
 _RULES = (
     _Rule(
+        "DCP342",
+        EXIT_CRASH,
+        ("Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError"),
+        r"Answer from Java side is empty",
+        "the last lines of the log say why; mostly memory ran out (exit codes 3, 52, 137) or somebody ended the process",
+    ),
+    _Rule(
         "DCP340",
         EXIT_HEAP,
         ("OutOfMemoryError", "SparkOutOfMemoryError"),

@@ -116,7 +116,7 @@ def parse_job(text: str) -> Job:
         raise _broken(f"its version is {data.get('version')!r} and this driver reads version {VERSION}")
     job = Job(
         execution_id=_text(data, "execution_id"),
-        attempt=int(data.get("attempt") or 1),
+        attempt=_attempt(data),
         fingerprint=_text(data, "fingerprint"),
         manifest_id=_text(data, "manifest_id"),
         run_key=_text(data, "run_key"),
@@ -199,6 +199,13 @@ def _sink(data: Any) -> Sink:
 
 def _text(data: Mapping[str, Any], key: str) -> str:
     return str(data.get(key) or "")
+
+
+def _attempt(data: Mapping[str, Any]) -> int:
+    number = data.get("attempt", 1)
+    if not isinstance(number, int) or number < 1:
+        raise _broken(f"its attempt is {number!r} and not a number from 1")
+    return number
 
 
 def _broken(what: str) -> DriverError:

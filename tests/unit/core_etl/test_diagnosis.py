@@ -34,6 +34,8 @@ ABORTED = (
         ([(SPARK, ABORTED + "org.apache.spark.SparkDateTimeException: [CAST_INVALID_INPUT] The value\n\tat y")], False, "DCP323", 20),
         ([(SPARK, ABORTED + "java.lang.RuntimeException: mine\n\tat org.apache.spark.sql.catalyst.expressions.X")], False, "DCP323", 20),
         ([(SPARK, ABORTED + "java.lang.RuntimeException: theirs\n\tat org.apache.parquet.X")], False, "DCP349", 1),
+        ([("Py4JError", "Answer from Java side is empty")], False, "DCP342", 1),
+        ([("ConnectionRefusedError", "[Errno 111] Connection refused")], False, "DCP342", 1),
         ([("java.lang.NullPointerException", "")], False, "DCP349", 1),
     ],
 )  # fmt: skip

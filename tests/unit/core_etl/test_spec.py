@@ -66,6 +66,8 @@ def test_names_are_quoted_for_sql() -> None:
         ("{", "DCP320", "not JSON"),
         ("[]", "DCP320", "not a JSON object"),
         (document(version=2), "DCP320", "version is 2"),
+        (document(attempt="second"), "DCP320", "attempt is 'second'"),
+        (document(attempt=0), "DCP320", "attempt is 0"),
         (document(execution_id=""), "DCP320", "no execution_id"),
         (document(sources=[3]), "DCP320", "a source is not a JSON object"),
         (document(sources=[{"name": "a", "colour": 1}]), "DCP320", "does not know: `colour`"),
