@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from airflow.listeners import hookimpl
+
 from airflow_dcp_provider.model.errors import DcpError, ExecutionError
 from dag_factory.cli.airflow_run import EVENTS, REQUEST, RESULT
 from dag_factory.dag import TASK_IDS, build_dag_from_parts
@@ -39,10 +41,7 @@ def main() -> None:
     os.environ[_FOLDER] = str(folder)
     request = _request()
     dag = this_dag()
-    for task in dag.tasks:
-        task.on_execute_callback = [_began]
-        task.on_success_callback = [_succeeded]
-        task.on_failure_callback = [_failed]
+    _listener_manager().add_listener(_Listener(folder / EVENTS))
     start, end = (dt.datetime.fromisoformat(text) for text in request["interval"])
     with _inferred(start, end):
         run = dag.test(logical_date=start, run_conf={"environment": request["environment"], "parameters": request["parameters"]})
@@ -105,29 +104,47 @@ def _events() -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
-def _began(context: Any) -> None:
-    _note(context, "running")
-    if context["ti"].task_id == TASK_IDS[2]:
-        # What reads the result's rows is loaded while Spark works.
-        threading.Thread(target=importlib.import_module, args=("pyiceberg.io.pyarrow",), daemon=True).start()
+class _Listener:
+    """Writes down what happens to tasks, as Airflow tells its listeners.
+
+    :param path: the file of events.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @hookimpl
+    def on_task_instance_running(self, task_instance: Any) -> None:
+        """A task begins, or goes on after it was deferred."""
+        self._note(task_instance, "running")
+        if task_instance.task_id == TASK_IDS[2]:
+            # What reads the result's rows is loaded while Spark works.
+            threading.Thread(target=importlib.import_module, args=("pyiceberg.io.pyarrow",), daemon=True).start()
+
+    @hookimpl
+    def on_task_instance_success(self, task_instance: Any) -> None:
+        """A task is done; what it returned is noted as well."""
+        self._note(task_instance, "success", value=task_instance.xcom_pull(task_ids=task_instance.task_id))
+
+    @hookimpl
+    def on_task_instance_failed(self, task_instance: Any, error: BaseException | str | None) -> None:
+        """A task failed; why is our own error behind what Airflow was told, where there is one."""
+        told = str(error) if error else "the task failed"
+        while isinstance(error, BaseException) and not isinstance(error, DcpError):
+            error = error.__cause__
+        found = error if isinstance(error, DcpError) else ExecutionError(told)
+        self._note(task_instance, "failed", error={"code": found.code, "message": found.message, "hint": found.hint})
+
+    def _note(self, task_instance: Any, state: str, **details: Any) -> None:
+        line = json.dumps({"task": task_instance.task_id, "state": state, **details}, default=str)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
 
 
-def _succeeded(context: Any) -> None:
-    task = context["ti"].task_id
-    _note(context, "success", value=context["ti"].xcom_pull(task_ids=task))
-
-
-def _failed(context: Any) -> None:
-    """Note why a task failed: our own error behind what Airflow was told, where there is one."""
-    error: BaseException | None = context.get("exception")
-    told = str(error) if error else "the task failed"
-    while error is not None and not isinstance(error, DcpError):
-        error = error.__cause__
-    found = error if isinstance(error, DcpError) else ExecutionError(told)
-    _note(context, "failed", error={"code": found.code, "message": found.message, "hint": found.hint})
-
-
-def _note(context: Any, state: str, **details: Any) -> None:
-    line = json.dumps({"task": context["ti"].task_id, "state": state, **details}, default=str)
-    with (Path(os.environ[_FOLDER]) / EVENTS).open("a", encoding="utf-8") as file:
-        file.write(f"{line}\n")
+def _listener_manager() -> Any:
+    """Return the manager whose listeners hear of this process's tasks."""
+    try:
+        from airflow.sdk.listener import get_listener_manager
+    except ImportError:  # Airflow 3.0 and 3.1 have one for everything
+        from airflow.listeners.listener import get_listener_manager  # type: ignore[assignment]
+    return get_listener_manager()
