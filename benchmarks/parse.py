@@ -77,7 +77,7 @@ def _home(base: Path, dcp_home: str = "") -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(base / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        # A busy machine may need more than Airflow's 30 s for the first parse of thousands; here the seconds of CPU are the measure.
+        # On a busy machine the first parse of thousands may need more than Airflow's 30 s; the measure here is CPU time.
         "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
         "DCP_HOME": str(base / (dcp_home or "dcp")),
         "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]),
