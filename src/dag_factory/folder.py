@@ -12,14 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem
 from dag_factory.cache import ManifestCache
 from dag_factory.cache_context import cache_context
-from dag_factory.compiled import CompiledManifest, clashes, compile_manifest
 from dag_factory.manifest.discovery import discover
 from dag_factory.manifest.settings import CompileSettings
 from dag_factory.parts import DagParts, dag_parts
+
+if TYPE_CHECKING:
+    from dag_factory.compiled import CompiledManifest
 
 log = logging.getLogger(__name__)
 
@@ -159,12 +162,18 @@ class ManifestFolder:
         return parts
 
     def _compiled(self, path: str) -> CompiledManifest | None:
+        from dag_factory.compiled import compile_manifest
+
         return compile_manifest(self.root / path, self.root, self.environments, self._settings)
 
     def _clashes(self, loaded: Sequence[DagParts]) -> dict[str, ManifestError]:
         """Return the errors of manifests that share an id or a DAG id with another one, by path."""
         ids = Counter(f"{kind} {name}" for parts in loaded for kind, name in (("m", parts.manifest_id), ("d", parts.dag_id)))
         suspects = [parts.path for parts in loaded if ids[f"m {parts.manifest_id}"] > 1 or ids[f"d {parts.dag_id}"] > 1]
+        if not suspects:
+            return {}
+        from dag_factory.compiled import clashes
+
         # Rare, so they are compiled again rather than kept whole in the cache for this.
         return clashes([compiled for path in suspects if (compiled := self._compiled(path))])
 

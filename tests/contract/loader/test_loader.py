@@ -101,16 +101,16 @@ def test_manifests_with_one_id_are_errors_of_both_and_of_no_other(dags_folder: D
 
 
 def test_a_plugin_that_fails_is_the_error_of_one_manifest(dags_folder: DagsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    import dag_factory.folder
+    import dag_factory.compiled
 
-    compile_manifest = dag_factory.folder.compile_manifest
+    compile_manifest = dag_factory.compiled.compile_manifest
 
     def failing(path: Path, *others: Any) -> Any:
         if path.name == "odd.yaml":
             raise KeyError("flavour")
         return compile_manifest(path, *others)
 
-    monkeypatch.setattr(dag_factory.folder, "compile_manifest", failing)
+    monkeypatch.setattr(dag_factory.compiled, "compile_manifest", failing)
     dags_folder.write({"odd.yaml": spark_job("odd"), "good.yaml": spark_job("good")})
     parsed = dags_folder.as_processor()
     assert sorted(parsed.serialized) == ["good"]

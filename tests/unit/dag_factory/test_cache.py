@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import dag_factory.cache
-import dag_factory.folder
+import dag_factory.compiled
 from dag_factory.cache import read_checked, write_checked
 from dag_factory.folder import LoadedFolder, ManifestFolder
 from tests.support.manifests import broken, spark_job, write_folder
@@ -32,13 +32,13 @@ class Folder:
         self.catalog = "pedregal"
         # Files of a test are always new; that a file is settled has tests of its own.
         monkeypatch.setattr(dag_factory.cache, "_SETTLED_SECONDS", -60.0)
-        compile_manifest = dag_factory.folder.compile_manifest
+        compile_manifest = dag_factory.compiled.compile_manifest
 
         def counting(path: Path, *others: Any) -> Any:
             self.compiled.append(str(path.relative_to(self.root)))
             return compile_manifest(path, *others)
 
-        monkeypatch.setattr(dag_factory.folder, "compile_manifest", counting)
+        monkeypatch.setattr(dag_factory.compiled, "compile_manifest", counting)
 
     def write(self, **manifests: str) -> None:
         write_folder(self.root, {f"{name}.yaml": text for name, text in manifests.items()})
@@ -218,27 +218,27 @@ def test_a_touch_changes_nothing(folder: Folder) -> None:
 
 def test_sql_that_changes_while_it_is_compiled_is_not_kept(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dag_factory.cache, "_SETTLED_SECONDS", 2.0)
-    compile_manifest = dag_factory.folder.compile_manifest
+    compile_manifest = dag_factory.compiled.compile_manifest
 
     def then_edited(path: Path, *others: Any) -> Any:
         compiled = compile_manifest(path, *others)
         edit_sql(folder)
         return compiled
 
-    monkeypatch.setattr(dag_factory.folder, "compile_manifest", then_edited)
+    monkeypatch.setattr(dag_factory.compiled, "compile_manifest", then_edited)
     assert "dest" not in query_of(folder.load())
     assert "dest" in query_of(folder.load())
 
 
 def test_a_manifest_that_changes_while_it_is_compiled_is_not_kept(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    compile_manifest = dag_factory.folder.compile_manifest
+    compile_manifest = dag_factory.compiled.compile_manifest
 
     def then_edited(path: Path, *others: Any) -> Any:
         compiled = compile_manifest(path, *others)
         edit_manifest(folder)
         return compiled
 
-    monkeypatch.setattr(dag_factory.folder, "compile_manifest", then_edited)
+    monkeypatch.setattr(dag_factory.compiled, "compile_manifest", then_edited)
     folder.load()
     loaded = folder.load()
     assert [parts.dag["schedule"] for parts in loaded.parts if parts.dag_id == "other"] == ["30 7 * * *"]
