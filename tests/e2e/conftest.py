@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -60,8 +61,8 @@ spec:
 
 #: Sleeps in Spark for `seconds` of the trigger form's parameters, not at all without them.
 SLEEPY = (
-    'SELECT 1 AS id, \'{{ params.get("word", "none") }}\' AS word, '
-    "java_method('java.lang.Thread', 'sleep', CAST({{ params.get(\"seconds\", 0) }} * 1000 AS BIGINT)) AS slept"
+    "SELECT 1 AS id, '{{ params.parameters.word | default(\"none\") }}' AS word, "
+    "java_method('java.lang.Thread', 'sleep', CAST({{ params.parameters.seconds | default(0) }} * 1000 AS BIGINT)) AS slept"
 )
 
 
@@ -128,6 +129,20 @@ class Deployment:
     def wait_no_spark(self, execution_id: str, seconds: float = 60) -> None:
         """Wait until no Spark process of the execution lives."""
         wait_until(lambda: not self.spark_processes(execution_id), f"the end of Spark of {execution_id}", seconds, 0.3)
+
+    def running_process(self, dag_id: str, run_id: str, task_id: str, seconds: float = 120) -> psutil.Process:
+        """Wait until a task runs and return its process."""
+
+        def found() -> psutil.Process | None:
+            task = self.airflow.tasks(dag_id, run_id).get(task_id, {})
+            if task.get("state") == "running" and task.get("pid"):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process = psutil.Process(task["pid"])
+                    return process if task["id"] in " ".join(process.cmdline()) else None
+            return None
+
+        process: psutil.Process = wait_until(found, f"the process of {task_id}", seconds, 0.02)
+        return process
 
     def run(self, dag_id: str, date: str, **conf: Any) -> str:
         """Trigger the run of one day with parameters."""

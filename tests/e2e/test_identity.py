@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
-import psutil
 import pytest
 from dev.standalone import wait_until
 
@@ -96,30 +93,15 @@ def test_clearing_a_failed_wait_starts_the_next_attempt(deployment: Deployment) 
 
 
 def test_a_killed_worker_of_submit_leads_to_the_same_attempt(deployment: Deployment, dag_id: str) -> None:
+    before = set(deployment.home.glob("executions/*/1/request.json"))
     run_id = deployment.run(dag_id, "2024-01-07", seconds=5)
-    before = set(deployment.home.glob("executions/*"))
-    # The task process dies as soon as it has made the attempt.
-    made = wait_until(
-        lambda: set(deployment.home.glob("executions/*/1/request.json")) - {p / "1/request.json" for p in before},
-        "the attempt",
-        60,
-        0.01,
-    )
-    kill_task(run_id, "submit")
+    process = deployment.running_process(dag_id, run_id, "submit")
+    # The task process dies as soon as it has written the attempt down.
+    (made,) = wait_until(lambda: set(deployment.home.glob("executions/*/1/request.json")) - before, "the attempt", 60, 0.002)
+    process.kill()
     assert deployment.airflow.wait_run(dag_id, run_id, 240) == "success"
-    handle = deployment.handle(dag_id, run_id)
-    assert handle["ref"]["execution_id"] == next(iter(made)).parent.parent.name
-    assert deployment.attempts(handle["ref"]["execution_id"]) == [1]
-    assert deployment.starts(handle["ref"]["execution_id"]) == 1
-
-
-def kill_task(run_id: str, task_id: str) -> int:
-    """Kill every task process of this machine that runs ``task_id``; returns how many there were."""
-    killed = 0
-    for process in psutil.process_iter(["name", "cmdline"]):
-        words = " ".join(process.info["cmdline"] or [])
-        if task_id in words and run_id in words:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-                killed += 1
-    return killed
+    execution_id = deployment.handle(dag_id, run_id)["ref"]["execution_id"]
+    assert execution_id == made.parent.parent.name
+    assert deployment.airflow.tasks(dag_id, run_id)["submit"]["try_number"] == 2
+    assert deployment.attempts(execution_id) == [1]
+    assert deployment.starts(execution_id) == 1

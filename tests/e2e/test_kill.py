@@ -1,0 +1,77 @@
+"""Kills through Airflow's own API and with SIGKILL: Spark ends when a person says so, and only then."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from dev.standalone import wait_until
+
+from tests.e2e.conftest import Deployment
+
+pytestmark = [pytest.mark.airflow, pytest.mark.spark]
+
+LONG = 600
+
+
+@pytest.fixture(scope="module")
+def dag_id(deployment: Deployment) -> str:
+    return deployment.write("killed")
+
+
+def deferred(deployment: Deployment, dag_id: str, date: str, seconds: int) -> tuple[str, str]:
+    """Start a run, wait until a triggerer watches it and its Spark lives; return run id and execution id."""
+    run_id = deployment.run(dag_id, date, seconds=seconds)
+    deployment.wait_task(dag_id, run_id, "wait", "deferred")
+    execution_id = deployment.handle(dag_id, run_id)["ref"]["execution_id"]
+    deployment.wait_spark(execution_id)
+    # Airflow tells a kill only to a trigger that runs.
+    wait_until(lambda: re.search(r"trigger .* starting", deployment.airflow.task_log(dag_id, run_id, "wait", 1)), "the trigger")
+    return run_id, execution_id
+
+
+def test_marking_a_deferred_wait_failed_ends_spark(deployment: Deployment, dag_id: str) -> None:
+    run_id, execution_id = deferred(deployment, dag_id, "2024-01-01", LONG)
+    deployment.airflow.mark(dag_id, run_id, "wait", "failed")
+    deployment.wait_no_spark(execution_id)
+    assert deployment.attempts(execution_id) == [1]
+    assert deployment.airflow.wait_run(dag_id, run_id) == "failed"
+
+
+def test_failing_the_dag_run_ends_spark(deployment: Deployment, dag_id: str) -> None:
+    run_id, execution_id = deferred(deployment, dag_id, "2024-01-02", LONG)
+    deployment.airflow.mark_run(dag_id, run_id, "failed")
+    deployment.wait_no_spark(execution_id)
+    assert deployment.attempts(execution_id) == [1]
+
+
+def test_the_timeout_ends_spark_and_says_so(deployment: Deployment) -> None:
+    dag_id = deployment.write("late", orchestration="timeout: 15")
+    run_id = deployment.run(dag_id, "2024-01-03", seconds=LONG)
+    assert deployment.airflow.wait_run(dag_id, run_id) == "failed"
+    execution_id = deployment.handle(dag_id, run_id)["ref"]["execution_id"]
+    deployment.wait_no_spark(execution_id)
+    assert deployment.attempts(execution_id) == [1]
+    task = deployment.airflow.tasks(dag_id, run_id)["wait"]
+    assert task["try_number"] == 1
+    assert "15" in deployment.airflow.task_log(dag_id, run_id, "wait", 1)
+
+
+def test_a_killed_triggerer_cancels_nothing(deployment: Deployment, dag_id: str) -> None:
+    run_id, execution_id = deferred(deployment, dag_id, "2024-01-04", 10)
+    (spark, *_) = deployment.spark_processes(execution_id)
+    deployment.airflow.kill("triggerer")
+    assert spark.is_running()
+    deployment.airflow.start_component("triggerer")
+    assert deployment.airflow.wait_run(dag_id, run_id, 240) == "success"
+    assert deployment.attempts(execution_id) == [1]
+    assert deployment.starts(execution_id) == 1
+
+
+def test_a_worker_killed_while_it_resumes_goes_on_with_the_same_attempt(deployment: Deployment, dag_id: str) -> None:
+    run_id, execution_id = deferred(deployment, dag_id, "2024-01-05", 5)
+    deployment.running_process(dag_id, run_id, "wait").kill()
+    assert deployment.airflow.wait_run(dag_id, run_id, 240) == "success"
+    assert deployment.attempts(execution_id) == [1]
+    assert deployment.starts(execution_id) == 1
+    assert deployment.airflow.tasks(dag_id, run_id)["wait"]["try_number"] == 2

@@ -1,0 +1,80 @@
+"""What a data engineer does with manifests: drop, break, mend and delete them, use the form, and backfill."""
+
+from __future__ import annotations
+
+import pytest
+from dev.standalone import wait_until
+
+from tests.e2e.conftest import Deployment
+
+pytestmark = [pytest.mark.airflow, pytest.mark.spark]
+
+
+def test_a_broken_manifest_shows_under_its_own_path_and_takes_no_other_dag_down(deployment: Deployment) -> None:
+    other = deployment.write("healthy")
+    dag_id = deployment.write("edited")
+    run_id = deployment.run(dag_id, "2024-01-01", seconds=20)
+    deployment.wait_task(dag_id, run_id, "wait", "deferred")
+    handle = deployment.handle(dag_id, run_id)
+    manifest = deployment.dags / "edited.yaml"
+    good = manifest.read_text()
+    manifest.write_text(good.replace("executor:", "exector:"))
+
+    def shown() -> dict | None:
+        return next((each for each in deployment.airflow.import_errors() if each["filename"].endswith("edited.yaml")), None)
+
+    error = wait_until(shown, "the import error", 120)
+    assert "did you mean `executor`?" in error["stack_trace"]
+    assert "^" in error["stack_trace"]
+    assert {each["filename"].rsplit("/", 1)[-1] for each in deployment.airflow.import_errors()} == {"edited.yaml"}
+    assert other in deployment.airflow.dag_ids()
+    # The deferred run is neither killed nor re-pointed, although it resumes while the manifest is broken.
+    deployment.wait_task(dag_id, run_id, "wait", "success")
+    manifest.write_text(good)
+    wait_until(lambda: not shown(), "the error to go", 120)
+    assert deployment.airflow.wait_run(dag_id, run_id) == "success"
+    assert deployment.handle(dag_id, run_id) == handle
+    assert deployment.starts(handle["ref"]["execution_id"]) == 1
+    # Deleting the manifest is all that it takes to be rid of the DAG.
+    manifest.unlink()
+    wait_until(lambda: dag_id not in deployment.airflow.dag_ids(), "the DAG to go", 120)
+
+
+def test_the_trigger_form_chooses_environment_and_parameters(deployment: Deployment) -> None:
+    dag_id = deployment.write("form")
+    details = deployment.airflow.request("GET", f"dags/{dag_id}/details")
+    assert details["params"]["environment"]["schema"]["enum"] == ["local", "test"]
+    run_id = deployment.airflow.trigger(
+        dag_id, "2024-01-02T00:00:00Z", conf={"environment": "test", "parameters": {"word": "from the form"}}
+    )
+    assert deployment.airflow.wait_run(dag_id, run_id) == "success"
+    request = deployment.handle(dag_id, run_id)
+    assert request["ref"]["environment"] == "test"
+    assert "'from the form'" in request["job"]["core_etl"]["job"]["transformations"][0]["query"]
+    events = deployment.airflow.request("GET", "assets/events", params={"source_dag_id": dag_id})["asset_events"]
+    assert events == [], "another environment's run announces no asset of the deployment"
+
+
+def test_a_run_without_a_logical_date_has_a_ds(deployment: Deployment) -> None:
+    dag_id = deployment.write("undated")
+    run_id = deployment.airflow.trigger(dag_id)
+    assert deployment.airflow.wait_run(dag_id, run_id) == "success"
+    (run,) = deployment.airflow.runs(dag_id)
+    assert run["logical_date"] is None
+    (proof,) = deployment.airflow.xcom(dag_id, run_id, "publish")
+    assert proof["partition"] == f"ds={run['run_after'][:10]}"
+
+
+def test_a_backfill_of_ten_days_writes_each_day_once(deployment: Deployment) -> None:
+    dag_id = deployment.write("backfilled", query="SELECT 1 AS id")
+    deployment.airflow.backfill(dag_id, "2024-01-01T00:00:00Z", "2024-01-10T00:00:00Z", max_active_runs=3)
+
+    def ended() -> list[dict] | None:
+        runs = deployment.airflow.runs(dag_id)
+        return runs if len(runs) == 10 and all(run["state"] in {"success", "failed"} for run in runs) else None
+
+    runs = wait_until(ended, "ten runs", 420, 2)
+    assert {run["state"] for run in runs} == {"success"}
+    proofs = [proof for run in runs for proof in deployment.airflow.xcom(dag_id, run["dag_run_id"], "publish")]
+    assert sorted(proof["partition"] for proof in proofs) == [f"ds=2024-01-{day:02d}" for day in range(1, 11)]
+    assert all(deployment.starts(proof["execution_id"]) == 1 for proof in proofs)
