@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """Which Spark: ``type`` is ``spark-oss`` or ``spark-dbr``, ``version`` like ``3.5``, ``image`` None for the environment's own."""
+    """Which Spark: ``type`` is ``spark-oss`` or ``spark-dbr``, ``version`` like ``3.5``, ``image`` or None for the default."""
 
     type: str = "spark-oss"
     version: str = "3.5"
