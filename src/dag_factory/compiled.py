@@ -128,6 +128,7 @@ def compile_manifest(path: Path, root: Path, environments: Sequence[str], settin
     :param environments: the deployment's environments; its own is compiled as well.
     :returns: the manifest, or None for foreign YAML.
     :raises ManifestError: with every problem that was found, in the order of their places.
+    :raises UsageError: DCP200 when ``path`` is not below ``root``.
     """
     from dag_factory.compiler import compile_one
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from airflow_dcp_provider.model.errors import ManifestError, Position, Problem
+from airflow_dcp_provider.model.errors import ManifestError, Position, Problem, UsageError
 from dag_factory.compiled import CompiledFolder, CompiledManifest, clashes
 from dag_factory.manifest.defaults import read_defaults
 from dag_factory.manifest.discovery import discover
@@ -41,6 +41,11 @@ from dag_factory.primitives.model import AirflowDag, ContinuousJob, CoreEtlJob, 
 
 def compile_one(path: Path, root: Path, environments: Sequence[str], settings: CompileSettings) -> CompiledManifest | None:
     """See :func:`dag_factory.compiled.compile_manifest`."""
+    # Not resolved: a manifest's own path counts, also where it is reached through a link.
+    path, root = path.absolute(), root.absolute()
+    if not path.is_relative_to(root):
+        hint = "name the DAGs folder that the manifest is in, in the same way as the manifest"
+        raise UsageError(f"{path} is not below the folder {root}", hint=hint)
     files = FolderFiles(root, settings)
     recognised = _recognise(path, files, load_registry())
     if recognised is None:
@@ -66,6 +71,11 @@ def resolve_one(path: Path, root: Path, environment: str, settings: CompileSetti
 
     :raises ManifestError: when it cannot be read or merged; whether it makes sense is :func:`compile_one`'s to say.
     """
+    # Not resolved: a manifest's own path counts, also where it is reached through a link.
+    path, root = path.absolute(), root.absolute()
+    if not path.is_relative_to(root):
+        hint = "name the DAGs folder that the manifest is in, in the same way as the manifest"
+        raise UsageError(f"{path} is not below the folder {root}", hint=hint)
     files = FolderFiles(root, settings)
     recognised = _recognise(path, files, load_registry())
     if recognised is None:

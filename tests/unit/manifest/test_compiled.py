@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_dcp_provider.model.errors import ManifestError
-from dag_factory.compiled import CompiledManifest, CompileSettings, clashes, compile_folder
+from airflow_dcp_provider.model.errors import ManifestError, UsageError
+from dag_factory.compiled import CompiledManifest, CompileSettings, clashes, compile_folder, compile_manifest
 from tests.unit.manifest.conftest import ENVIRONMENTS, SPARK_JOB, Compile
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "manifests"
@@ -92,6 +92,17 @@ def test_what_clashes_names_the_other_files(compile_files: Compile) -> None:
     assert "`a.yaml`" in found["b.yaml"].message
     # One id makes one DAG id as well; it is said once.
     assert [problem.code for problem in found["a.yaml"].problems] == ["DCP180"]
+
+
+def test_paths_may_be_relative_and_must_be_below_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dags" / "a").mkdir(parents=True)
+    (tmp_path / "dags" / "a" / "job.yaml").write_text(SPARK_JOB)
+    monkeypatch.chdir(tmp_path)
+    compiled = compile_manifest(Path("dags/a/job.yaml"), Path("dags"), ENVIRONMENTS, CompileSettings())
+    assert compiled is not None
+    assert compiled.path == "a/job.yaml"
+    with pytest.raises(UsageError, match="is not below the folder"):
+        compile_manifest(Path("dags/a/job.yaml"), Path("elsewhere"), ENVIRONMENTS, CompileSettings())
 
 
 def test_one_broken_manifest_leaves_the_others_alone(tmp_path: Path) -> None:
