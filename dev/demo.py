@@ -58,7 +58,13 @@ def new_airflow(home: Path, dags: Path) -> StandaloneAirflow:
     """Return an Airflow that keeps nothing of an earlier demo but the loaded data and the migrated, empty database."""
     airflow_home = home / "airflow"
     shutil.rmtree(airflow_home, ignore_errors=True)
-    settings = {"DCP_HOME": str(home / "dcp"), "AIRFLOW__DCP__ENVIRONMENT": "local", "AIRFLOW__DCP__ENVIRONMENTS": "local"}
+    settings = {
+        "DCP_HOME": str(home / "dcp"),
+        "AIRFLOW__DCP__ENVIRONMENT": "local",
+        "AIRFLOW__DCP__ENVIRONMENTS": "local",
+        # The first run ever makes the JVM's class archive, which halves the start of all later ones.
+        "DCP_LOCAL_CLASS_ARCHIVE": "make",
+    }
     return StandaloneAirflow(airflow_home, dags, settings, database_template=home / "cache" / _template_name())
 
 

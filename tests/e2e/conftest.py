@@ -155,15 +155,15 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     dags = base / "dags"
     dags.mkdir()
     (dags / "load_manifests.py").write_text(LOADER)
-    home = base / "dcp"
-    home.mkdir()
-    for cached in ("jars", "cache"):
-        shared = CACHE / cached
-        shared.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(shared, home / cached)
-    java_home = base / "java"
-    (java_home / "bin").mkdir(parents=True)
-    starts = base / "starts"
+    # The jar and the JVM's class archive are kept between sessions, nothing else is; both are bound to their paths.
+    home = CACHE / "e2e"
+    home.mkdir(parents=True, exist_ok=True)
+    for each in home.iterdir():
+        if each.name not in {"jars", "cache"}:
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    java_home = CACHE / "counting-java"
+    (java_home / "bin").mkdir(parents=True, exist_ok=True)
+    starts = home / "starts"
     java = java_home / "bin" / "java"
     real = shutil.which("java") or str(Path(os.environ["JAVA_HOME"]) / "bin" / "java")
     java.write_text(COUNTING_JAVA.format(starts=starts, java=Path(real).resolve()))
@@ -174,6 +174,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         {
             "DCP_HOME": str(home),
             "JAVA_HOME": str(java_home),
+            "DCP_LOCAL_CLASS_ARCHIVE": "make",
             "AIRFLOW__DCP__ENVIRONMENT": "local",
             "AIRFLOW__DCP__ENVIRONMENTS": "local,test",
             # A dead worker is noticed fast.
@@ -186,7 +187,3 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     )
     with airflow.running():
         yield Deployment(airflow, dags, home, starts)
-    # What was fetched once serves the next session too.
-    for cached in ("jars", "cache"):
-        if (home / cached).exists():
-            shutil.copytree(home / cached, CACHE / cached, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.tmp"))

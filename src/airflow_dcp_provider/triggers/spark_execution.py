@@ -84,8 +84,7 @@ class SparkExecutionTrigger(BaseTrigger):
         failures = 0
         while True:
             try:
-                # A connection is read through the event loop, which only asgiref's threads can reach; looking reads files alone.
-                runner = runner or await sync_to_async(self._open, thread_sensitive=False)()
+                runner = runner or await self._open_shielded()
                 if await asyncio.to_thread(self._is_over, runner):
                     return "ended"
                 failures = 0
@@ -98,6 +97,12 @@ class SparkExecutionTrigger(BaseTrigger):
             if not self.await_gone and self.deadline is not None and time.time() >= self.deadline:
                 return "deadline"
             await asyncio.sleep(self.poll_interval)
+
+    async def _open_shielded(self) -> SparkRunner:
+        # A connection is read through the event loop, which only asgiref's threads can reach; looking reads files alone. The shield
+        # keeps a cancellation away from asgiref, which would drop its message: Airflow's only sign that the user killed the task.
+        opening = asyncio.ensure_future(sync_to_async(self._open, thread_sensitive=False)())
+        return await asyncio.shield(opening)
 
     def _open(self) -> SparkRunner:
         return runner_for(environment_for(self.ref["environment"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -204,3 +205,23 @@ async def test_looking_never_blocks_the_event_loop(runner: SparkRunner, home: Pa
     assert not waiting.done()
     gate.set()
     assert (await waiting)["reason"] == "ended"
+
+
+async def test_a_kill_while_the_connection_is_read_keeps_its_message(runner: SparkRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow tells a user's kill from a triggerer's stop by the cancellation's message alone."""
+    execution = submit(runner, sleep=PATIENCE)
+    reading, go_on = threading.Event(), threading.Event()
+
+    def slow(environment: Any) -> SparkRunner:
+        reading.set()
+        assert go_on.wait(PATIENCE)
+        return runner_for(environment)
+
+    monkeypatch.setattr(spark_execution, "runner_for", slow)
+    task = asyncio.create_task(_events(watch(execution.ref, waiter())))
+    assert await asyncio.to_thread(reading.wait, PATIENCE)
+    task.cancel("user-action")
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    go_on.set()
+    assert caught.value.args == ("user-action",)
