@@ -42,6 +42,7 @@ def main() -> None:
     request = _request()
     dag = this_dag()
     _listener_manager().add_listener(_Listener(folder / EVENTS))
+    _register()
     start, end = (dt.datetime.fromisoformat(text) for text in request["interval"])
     with _inferred(start, end):
         run = dag.test(logical_date=start, run_conf={"environment": request["environment"], "parameters": request["parameters"]})
@@ -67,6 +68,20 @@ def this_dag() -> DAG:
     for task in dag.tasks:
         task.retries = 0
     return dag
+
+
+def _register() -> None:
+    """Write the DAG and its assets to the metadata database, as `airflow dags reserialize` does.
+
+    ``dag.test()`` does so itself in Airflow 3.3; before, a task whose assets are not known there fails.
+    """
+    import airflow
+
+    if tuple(int(part) for part in airflow.__version__.split(".")[:2]) < (3, 3):
+        from airflow.cli.cli_parser import get_parser
+
+        command = get_parser().parse_args(["dags", "reserialize"])
+        command.func(command)
 
 
 def _inferred(start: dt.datetime, end: dt.datetime) -> AbstractContextManager[Any]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -144,17 +142,15 @@ def test_a_run_shows_its_progress_its_rows_and_its_proof(shell: Shell):
     assert shell.json("executions", "show", found["execution_id"])["proofs"] == found["proofs"]
     shown = shell.json("data", "show", "flights.carriers", "--where", "ds = '2013-01-05'")
     assert [each["carrier"] for each in shown["rows"]] == ["UA"]
-    with closing(sqlite3.connect(shell.folder / "home" / "dcp.db")) as history:
-        assert history.execute("SELECT run_key FROM executions").fetchone()[0].startswith("good/")
 
 
 def test_a_mistake_in_the_query_fails_the_run(shell: Shell):
     code, out, err = shell.run("run", "wrong.yaml", "--date", "2013-01-05", "--quiet")
     assert (code, out) == (3, "")
-    last = err.strip().splitlines()[-2:]
-    assert last[0].startswith("DCP32")
-    assert "task wait failed" in last[0]
-    assert "nothing" in err
+    said = next(line for line in err.splitlines() if line.startswith("DCP"))
+    assert said.startswith("DCP32")
+    assert "task wait failed" in said
+    assert "nothing" in said
     assert "Traceback" not in err
     assert shell.states()[0] == "FAILED"
 
