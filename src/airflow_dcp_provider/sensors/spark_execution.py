@@ -124,7 +124,7 @@ class SparkExecutionSensor(BaseSensorOperator):
             raise AirflowFailException("the task was killed; the attempt that it waited for was cancelled")
         log.copy(handle.ref)
         if outcome.attempt is None:
-            raise AirflowFailException(str(outcome.error))
+            raise AirflowFailException(str(outcome.error)) from outcome.error
         log.copy(outcome.attempt.ref)
         job = JobSpec.from_dict(outcome.attempt.request.job)
         self.link_addresses = addresses(context, job, environment, outcome.attempt, self.task_id)
@@ -132,7 +132,7 @@ class SparkExecutionSensor(BaseSensorOperator):
         if outcome.action in {"wait", "retry_at"}:
             self._defer(outcome, outcome.attempt, log)
         if outcome.action == "failed":
-            raise AirflowFailException(str(outcome.error))
+            raise AirflowFailException(str(outcome.error)) from outcome.error
         return {"execution": outcome.execution.to_dict(), "attempt": outcome.attempt.to_dict()}
 
     def _defer(self, outcome: Outcome, attempt: Attempt, log: DriverLog) -> NoReturn:
