@@ -15,7 +15,7 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -203,15 +203,15 @@ def read_checked(path: Path) -> dict[str, Any] | None:
 def write_checked(path: Path, data: Mapping[str, Any]) -> None:
     """Write a JSON object with its checksum, whole or not at all. A place that cannot be written is left as it is."""
     payload = json.dumps(data, separators=(",", ":")).encode()
-    with contextlib.suppress(OSError):
+    # No other writer has this name; a process that dies here leaves a file that the next one of its number replaces.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(_digest(payload).encode() + b"\n" + payload)
-            Path(temporary).replace(path)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
+        temporary.write_bytes(_digest(payload).encode() + b"\n" + payload)
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def _digest(content: bytes) -> str:
