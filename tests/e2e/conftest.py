@@ -186,4 +186,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         database_template=CACHE / f"airflow-{version('apache-airflow')}.db",
     )
     with airflow.running():
-        yield Deployment(airflow, dags, home, starts)
+        found = Deployment(airflow, dags, home, starts)
+        yield found
+    # A test that failed may have left its Spark, which outlives Airflow by design.
+    for process in found.spark_processes(str(home)):
+        process.kill()
