@@ -175,7 +175,12 @@ class ManifestFolder:
         from dag_factory.compiled import clashes
 
         # Rare, so they are compiled again rather than kept whole in the cache for this.
-        return clashes([compiled for path in suspects if (compiled := self._compiled(path))])
+        compiled: list[CompiledManifest] = []
+        for path in suspects:
+            # One that was broken a moment ago is the next parse's matter.
+            with contextlib.suppress(ManifestError):
+                compiled += [found] if (found := self._compiled(path)) else []
+        return clashes(compiled)
 
     def _paths(self) -> list[str]:
         return [str(path.relative_to(self.root)) for path in discover(self.root, ignore_syntax=self._ignore_syntax)]
