@@ -85,15 +85,12 @@ def _core_etl(folder: Path) -> list[str]:
         "manifest_id": "benchmarks/daily-delays",
         "run_key": "benchmark",
         "ds": "2013-03-31",
-        "sources": [
-            {"name": "flights", "type": "iceberg", "catalog": "pedregal", "database": "raw", "table": "flights", "filter": FILTER}
-        ],
+        "sources": [{"name": "flights", **iceberg, "database": "raw", "table": "flights", "filter": FILTER}],
         "transformations": [{"name": "result", "type": "sql", "query": QUERY}],
         "sinks": [
             {
                 "name": "out",
-                "type": "iceberg",
-                "catalog": "pedregal",
+                **iceberg,
                 "database": "bench",
                 "table": "core_etl",
                 "input": "result",

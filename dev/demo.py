@@ -25,7 +25,8 @@ BACKFILLS = (
     ("flights-daily-delays", "2013-01-04T00:00:00Z", "2013-01-06T00:00:00Z"),
 )
 TRIGGERS = (("daily_orders_dag", tuple(f"2024-01-01T0{hour}:00:00Z" for hour in range(3))),)
-FROM_ASSET = "flights-delay-report"
+#: This one is started by the asset of that one.
+FROM_ASSET, SOURCE = "flights-delay-report", "flights-daily-delays"
 TABLES = (
     ("feature_store.user_features_daily", "ds"),
     ("flights.daily_delays", "flight_day"),
@@ -110,12 +111,8 @@ def watch(airflow: StandaloneAirflow, progress: Progress, seconds: float = 600) 
                 progress.say(line)
         finished = [run for run in runs if run["state"] in {"success", "failed"}]
         counts = {dag_id: sum(run["dag_id"] == dag_id for run in finished) for dag_id in expected}
-        from_asset = [run for run in runs if run["dag_id"] == FROM_ASSET]
-        events_used = sum(
-            len(airflow.request("GET", f"dags/{FROM_ASSET}/dagRuns/{run['dag_run_id']}/upstreamAssetEvents")["asset_events"])
-            for run in from_asset
-        )
-        complete = counts == expected and len(finished) == len(runs) and events_used >= expected["flights-daily-delays"]
+        followed = airflow.follows(FROM_ASSET, SOURCE, expected[SOURCE])
+        complete = counts == expected and len(finished) == len(runs) and followed
         return runs if complete or any(run["state"] == "failed" for run in finished) else None
 
     return wait_until(all_ended, "the runs to end", seconds, every=1.0)

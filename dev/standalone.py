@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import secrets
@@ -327,6 +328,18 @@ class StandaloneAirflow:
         """Return one XCom value."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.request("GET", path, params={"deserialize": "false"})["value"]
+
+    def follows(self, dag_id: str, source_dag_id: str, events: int) -> bool:
+        """Whether a DAG that an asset starts has caught up: ``events`` were sent, and its last run began after them and ended.
+
+        Events that come close together may share one run, so the runs cannot be counted.
+        """
+        sent = self.request("GET", "assets/events", params={"source_dag_id": source_dag_id, "limit": 100})["asset_events"]
+        runs = self.runs(dag_id)
+        if len(sent) < events or not runs or any(run["state"] not in {"success", "failed"} for run in runs):
+            return False
+        last = max(dt.datetime.fromisoformat(event["timestamp"]) for event in sent)
+        return max(dt.datetime.fromisoformat(run["start_date"]) for run in runs) > last
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> str:
         """Return a task's log as text."""

@@ -35,17 +35,7 @@ def results(deployment: Deployment) -> dict[str, pd.DataFrame]:
     for dag_id, run_id in asked:
         assert airflow.wait_run(dag_id, run_id, 300) == "success", (dag_id, airflow.states(dag_id, run_id))
 
-    def report_has_both_days() -> bool:
-        runs = airflow.runs(REPORT)
-        assert not [run for run in runs if run["state"] == "failed"]
-        used = [
-            event
-            for run in runs
-            for event in airflow.request("GET", f"dags/{REPORT}/dagRuns/{run['dag_run_id']}/upstreamAssetEvents")["asset_events"]
-        ]
-        return len(used) >= len(DAYS) and all(run["state"] == "success" for run in runs)
-
-    wait_until(report_has_both_days, "the report that its asset starts", 240, 1)
+    wait_until(lambda: airflow.follows(REPORT, "flights-daily-delays", len(DAYS)), "the report that its asset starts", 240, 1)
     assert len(airflow.runs("user-features-daily")) == 1, "no run was started unasked"
     catalog = EmbeddedCatalog(deployment.home).catalog()
     names = ("flights.daily_delays", "flights.plane_totals", "flights.delay_report", "feature_store.user_features_daily")
