@@ -9,6 +9,7 @@ from typing import Iterator, List
 
 from pyspark.sql import SparkSession
 
+from .keeping import is_kept
 from .measure import Measured, measure
 from .plan import plan_sink
 from .report import Report, SinkResult
@@ -42,7 +43,7 @@ def run_job(spark: SparkSession, job: Job, report: Report) -> None:
     try:
         with _timed(report, "compute"):
             for plan in todo:
-                kept.append(measure(plan))
+                kept.append(measure(plan, is_kept(plan, job)))
                 LOG.info("sink %s: %s has %s rows", plan.sink.name, plan.sink.input, kept[-1].count)
         with _timed(report, "write"):
             for measured in kept:

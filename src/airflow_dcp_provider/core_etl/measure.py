@@ -1,4 +1,4 @@
-"""One pass over a result before it is committed: it is computed once, kept, counted, and checked value by value.
+"""One pass over a result before it is committed: it is counted, and checked value by value.
 
 All that must be known before the commit is asked for in a single aggregation, because every further Spark job costs time.
 """
@@ -29,13 +29,13 @@ _NAMED_KEYS = 5
 class Measured:
     """A plan with what is known of its rows.
 
-    :param rows: the table's rows, kept in Spark's memory or on its disks; :meth:`release` lets them go.
+    :param rows: the table's rows; where ``kept`` is not None they are in Spark's memory or on its disks until :meth:`release`.
     :param partitions: the distinct partition values of the rows, as the table has them, at most ``PARTITION_LIMIT``; not counted
         (empty) when every row is of the run's own day and that is the only partition column.
     """
 
     plan: SinkPlan
-    kept: DataFrame
+    kept: Optional[DataFrame]
     rows: DataFrame
     count: int
     partitions: Tuple[Tuple[Any, ...], ...] = ()
@@ -43,20 +43,23 @@ class Measured:
 
     def release(self) -> None:
         """Let the kept rows go."""
-        self.kept.unpersist()
+        if self.kept is not None:
+            self.kept.unpersist()
 
 
-def measure(plan: SinkPlan) -> Measured:
+def measure(plan: SinkPlan, keep: bool) -> Measured:
     """Compute the plan's result, count it and check its values.
+
+    :param keep: whether the result is kept for the write, or computed again.
 
     :raises DriverError: DCP323 when the query fails on its data, DCP325 or DCP326 when values do not fit their column, DCP327 when
         merge keys are not unique. Nothing was written.
     """
     with explained(f"sink `{plan.sink.name}`"):
-        kept = plan.result.persist(StorageLevel.MEMORY_AND_DISK)
+        kept = plan.result.persist(StorageLevel.MEMORY_AND_DISK) if keep else None
         rows = plan.rows()
         questions = _questions(plan)
-        found = kept.agg(*[question.alias(name) for name, question in questions.items()]).first()
+        found = plan.result.agg(*[question.alias(name) for name, question in questions.items()]).first()
         _check(plan, rows, found)
     partitions = tuple(tuple(item) for item in found["partitions"]) if "partitions" in questions else ()
     total = found["partition_count"] if "partitions" in questions else 0

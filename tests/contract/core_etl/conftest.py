@@ -50,6 +50,9 @@ def spark_properties(uri: str, jar: Path, folder: Path) -> dict[str, str]:
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         "spark.sql.shuffle.partitions": "1",
         "spark.ui.enabled": "false",
+        # Generating and compiling code costs more than it saves on a few rows.
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     }
 
 

@@ -2,6 +2,9 @@
 
 import pytest
 
+from airflow_dcp_provider.core_etl import driver
+from airflow_dcp_provider.core_etl.measure import measure
+
 from .conftest import DAY, SPARK, Lake
 
 pytestmark = SPARK
@@ -93,6 +96,26 @@ def test_without_partitions_the_table_is_replaced(lake: Lake) -> None:
     assert lake.rows() == [(3,)]
     assert lake.run("SELECT 3 AS id WHERE false").result == "written"
     assert lake.rows() == []
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("SELECT id FROM big WHERE id > 1", False),
+        ("SELECT DISTINCT id FROM big WHERE id > 1", True),
+        ("SELECT id, rand() AS r FROM big WHERE id > 1", True),
+    ],
+)
+def test_a_mere_selection_is_not_kept_in_memory(lake: Lake, query: str, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(driver, "measure", lambda plan, keep: (asked.append(keep), measure(plan, keep))[1])
+    lake.spark.sql("CREATE TABLE IF NOT EXISTS pedregal.raw.big USING iceberg AS SELECT id FROM range(5)")
+    source = {"name": "big", "catalog": "pedregal", "database": "raw", "table": "big"}
+    done = lake.run(query, partition_by=["ds"], sources=[source])
+    assert asked == [kept]
+    assert (done.rows, done.added_rows) == (3, 3)
+    assert [row[0] for row in lake.rows("id")] == [2, 3, 4]
+    assert lake.spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
 
 
 def test_many_partitions_are_counted_in_the_proof(lake: Lake) -> None:

@@ -34,7 +34,7 @@ def submit(folder: Path, server: CatalogServer, jar: Path, spec: dict[str, Any])
     script = folder / "main.py"
     script.write_bytes(main_script().read_bytes())
     spark_home = find_spark()
-    properties = spark_properties(server.uri, jar, folder)
+    properties = {key: value for key, value in spark_properties(server.uri, jar, folder).items() if ".codegen." not in key}
     done = subprocess.run(
         [
             spark_home / "bin" / "spark-submit",
