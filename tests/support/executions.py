@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -83,8 +84,11 @@ def local_settings(home: Path, **changes: Any) -> LocalSettings:
     jar = home / "iceberg.jar"
     if not jar.exists():
         (java / "bin").mkdir(parents=True, exist_ok=True)
+        # Callers race: the release appears whole and before the program that it describes.
+        release = java / f"release.{threading.get_ident()}"
+        release.write_text('JAVA_VERSION="17.0.15"\n')
+        release.replace(java / "release")
         (java / "bin" / "java").touch(mode=0o755)
-        (java / "release").write_text('JAVA_VERSION="17.0.15"\n')
         jar.touch()
     settings = LocalSettings(
         java=str(java),
