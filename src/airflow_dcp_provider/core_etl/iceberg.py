@@ -6,14 +6,16 @@ import json
 from contextlib import contextmanager
 from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from .column_types import spell
+from .diagnosis import throwables
 from .proof import ATTEMPT, EXECUTION_ID, RUN, Snapshot
 from .shape import TargetColumn
 from .spec import Job, Sink, identifier
+
+_NOT_THERE = {"NoSuchTableException", "NoSuchNamespaceException", "NoSuchDatabaseException"}
 
 
 class Table:
@@ -32,8 +34,10 @@ class Table:
         iceberg = spark._jvm.org.apache.iceberg.spark
         try:
             java = iceberg.Spark3Util.loadIcebergTable(spark._jsparkSession, sink.identifier)
-        except AnalysisException as error:
-            if "NoSuchTable" in str(getattr(error, "_origin", "")) or "TABLE_OR_VIEW_NOT_FOUND" in str(error):
+        except Exception as error:
+            # Catalogs differ in what they say when not even the database is there.
+            chain = throwables(error)
+            if any(link.name in _NOT_THERE or link.message.startswith("[TABLE_OR_VIEW_NOT_FOUND]") for link in chain):
                 return None
             raise
         java.refresh()

@@ -5,6 +5,7 @@ Everything here is analysis: no Spark job runs and nothing changes.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
@@ -19,6 +20,8 @@ from .iceberg import Table
 from .proof import Snapshot
 from .shape import DAY_COLUMN, Placed, TargetColumn, check_partitions, declared, from_result, place, with_day
 from .spec import Job, Sink
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,14 @@ def day_literal(job: Job, sink: Sink, kind: DataType) -> Column:
             "DCP324",
             f"sink `{sink.name}` is partitioned by `{DAY_COLUMN}`, and the run has no day",
             f"give the run its `{DAY_COLUMN}`",
+        )
+    if isinstance(kind, StringType):
+        return F.lit(job.ds)
+    if not _DAY.fullmatch(job.ds):
+        raise DriverError(
+            "DCP324",
+            f"sink `{sink.name}`: the run's day is `{job.ds}`, which is no date",
+            "give the job spec a day like 2013-01-05",
         )
     # A typed literal and not a cast: Iceberg needs a constant that it can compare with partition values.
     return F.expr(f"{words[type(kind)]}'{job.ds}'")

@@ -140,6 +140,8 @@ class CatalogServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    # Spark opens several connections at once; beyond the queue the kernel lets a client wait for a second.
+    request_queue_size = 64
     # Idle keep-alive connections of Spark must not hold up the end.
     block_on_close = False
 
@@ -168,6 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
 
         url = urlsplit(self.path)
         try:
+            self._check_sender()
             body = self._body()
             if url.path == "/v1/config":
                 self._send(200, _CONFIG)
@@ -192,11 +195,20 @@ class _Handler(BaseHTTPRequestHandler):
         except KeyError as error:
             raise bad_request(f"the request lacks {error}") from error
 
+    def _check_sender(self) -> None:
+        """Refuse what a web page in the user's browser could send; Iceberg's clients send neither."""
+        from airflow_dcp_provider.embedded_catalog.problems import RestError
+
+        name = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
+        if "Origin" in self.headers or name not in {HOST, "localhost"}:
+            self.close_connection = True
+            raise RestError(403, "ForbiddenException", "the embedded catalog answers programs of this machine only")
+
     def _body(self) -> dict[str, Any]:
         from airflow_dcp_provider.embedded_catalog.problems import RestError, bad_request
 
         length = self.headers.get("Content-Length") or "0"
-        if not length.isdigit() or int(length) > _BODY_LIMIT:
+        if "Transfer-Encoding" in self.headers or not length.isdigit() or int(length) > _BODY_LIMIT:
             self.close_connection = True
             raise RestError(413, "BadRequestException", "the request's body is too large or has no length")
         raw = self.rfile.read(int(length))

@@ -142,6 +142,17 @@ def test_the_day_takes_the_type_of_the_column(lake: Lake, kind: str, value: str)
     assert lake.rows("id, CAST(ds AS STRING)") == [(2, value)]
 
 
+def test_a_day_that_is_no_date_is_refused_where_a_date_is_needed(lake: Lake) -> None:
+    error = lake.fail(
+        "SELECT 1 AS id",
+        partition_by=["ds"],
+        ds="x' OR 'a",
+        columns=[{"name": "id", "type": "int"}, {"name": "ds", "type": "date"}],
+    )
+    assert (error.code, error.exit_code) == ("DCP324", 20)
+    assert "no date" in error.message
+
+
 def test_a_day_column_that_cannot_hold_a_day_is_refused(lake: Lake) -> None:
     error = lake.fail("SELECT 1 AS id", partition_by=["ds"], columns=[{"name": "id", "type": "int"}, {"name": "ds", "type": "int"}])
     assert (error.code, error.exit_code) == ("DCP324", 20)

@@ -162,10 +162,22 @@ def test_one_connection_serves_many_requests(server: CatalogServer) -> None:
     host, port = server.uri.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection, connection.makefile("rb") as answers:
         for _ in range(3):
-            connection.sendall(b"GET /v1/config HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /v1/config HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"200" in answers.readline()
             headers = dict(line.decode().strip().split(": ", 1) for line in iter(answers.readline, b"\r\n"))
             assert "endpoints" in json.loads(answers.read(int(headers["Content-Length"])))
+
+
+@pytest.mark.parametrize("header", [{"Origin": "http://example.org"}, {"Host": "example.org"}])
+def test_a_web_page_cannot_reach_the_catalog(server: CatalogServer, header: dict[str, str]) -> None:
+    answer = requests.post(f"{server.uri}/v1/namespaces", json={"namespace": ["page"]}, headers=header, timeout=10)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (403, "ForbiddenException")
+
+
+def test_a_body_without_a_length_is_refused(server: CatalogServer) -> None:
+    answer = requests.post(f"{server.uri}/v1/namespaces", data=iter([b"{}"]), timeout=10)
+    assert answer.status_code == 413
+    assert requests.get(f"{server.uri}/v1/namespaces/page", timeout=10).status_code == 404
 
 
 def test_the_server_listens_before_the_catalog_is_open_and_ends(tmp_path: Path) -> None:
