@@ -6,6 +6,7 @@ sockets. The catalog holds tables only, no views, and namespaces of one level.
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -123,8 +124,8 @@ def _table_answer(table: Table) -> Answer:
     metadata = table.metadata.model_dump_json()
     if isinstance(table, StagedTable):
         return Answer(text=f'{{"metadata": {metadata}, "config": {{}}}}')
-    # Locations hold no quote or backslash: names are plain and the warehouse is checked when the server starts.
-    return Answer(text=f'{{"metadata-location": "{table.metadata_location}", "metadata": {metadata}, "config": {{}}}}')
+    location = json.dumps(table.metadata_location)
+    return Answer(text=f'{{"metadata-location": {location}, "metadata": {metadata}, "config": {{}}}}')
 
 
 def list_namespaces(service: CatalogService, request: Request) -> Answer:
@@ -286,7 +287,7 @@ def _unborn(service: CatalogService, identifier: tuple[str, str]) -> Table:
 
 _NS = "/v1/namespaces/{namespace}"
 
-#: Method, path, endpoint. The first three columns of the specification, in its order.
+#: Method, path and endpoint, as the specification names them.
 ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/v1/namespaces", list_namespaces),
     ("POST", "/v1/namespaces", create_namespace),
