@@ -5,8 +5,9 @@ only, shipped as one small zip (:mod:`.bundle`). What it is given and what it re
 ``docs/architecture.md``.
 
 ``spec`` reads the job; ``session`` starts Spark; ``views`` registers sources and transformations; ``shape`` decides how a result
-becomes a table's rows; ``plan`` checks a sink before anything is written; ``measure`` counts in one pass (``keeping`` decides whether the result is kept meanwhile); ``write`` commits with
-``commits``; ``iceberg`` is all that touches Iceberg's Java side; ``diagnosis`` explains failures; ``report`` prints the result.
+becomes a table's rows; ``plan`` checks a sink before anything is written; ``keeping`` decides whether a result is kept and
+``measure`` counts it in one pass; ``write`` commits with ``commits``; ``iceberg`` is all that touches Iceberg's Java side;
+``diagnosis`` explains failures; ``report`` prints the result.
 """
 
 VERSION = 1
