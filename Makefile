@@ -35,7 +35,7 @@ demo: setup java ## Airflow, real Spark and real Iceberg on this machine, with t
 
 test: setup java ## the whole suite
 	@$(BIN)/pytest -n $(WORKERS) -m "not spark and not airflow"
-	@$(BIN)/pytest -m "spark or airflow"
+	@$(BIN)/pytest -m "spark or airflow" --timeout 900
 
 test-wheel: setup java ## the wheel in clean environments, with the oldest and the newest Airflow
 	@$(BIN)/python -m dev.wheel
