@@ -345,7 +345,7 @@ class StandaloneAirflow:
         """Return a task's log as text."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         content = self.request("GET", path, params={"full_content": "true"})["content"]
-        return "\n".join(str(entry.get("event", entry)) if isinstance(entry, dict) else str(entry) for entry in content)
+        return "\n".join(_log_lines(content))
 
     def wait_run(self, dag_id: str, run_id: str, seconds: float = 180) -> str:
         """Wait until a run has ended and return its state."""
@@ -361,3 +361,14 @@ class StandaloneAirflow:
 def _is_component(cmdline: list[str], name: str) -> bool:
     words = [Path(word).name for word in cmdline]
     return "airflow" in words and name in words and words.index(name) == words.index("airflow") + 1
+
+
+def _log_lines(entries: list[Any]) -> Iterator[str]:
+    """Return the texts of a structured log, those of its exceptions among them."""
+    for entry in entries:
+        if not isinstance(entry, dict):
+            yield str(entry)
+            continue
+        yield str(entry.get("event", entry))
+        for error in entry.get("error_detail") or ():
+            yield f"{error['exc_type']}: {error['exc_value']}"

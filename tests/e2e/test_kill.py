@@ -54,7 +54,7 @@ def test_the_timeout_ends_spark_and_says_so(deployment: Deployment) -> None:
     assert deployment.attempts(execution_id) == [1]
     task = deployment.airflow.tasks(dag_id, run_id)["wait"]
     assert task["try_number"] == 1
-    assert "15" in deployment.airflow.task_log(dag_id, run_id, "wait", 1)
+    assert "DCP302 " in deployment.airflow.task_log(dag_id, run_id, "wait", 1)
 
 
 def test_a_killed_triggerer_cancels_nothing(deployment: Deployment, dag_id: str) -> None:
