@@ -13,6 +13,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -77,6 +78,7 @@ class StandaloneAirflow:
         self.log = self.home / "standalone.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._extra: list[subprocess.Popen[bytes]] = []
+        self._stopping = threading.Event()
         self._token = ""
         self._http = requests.Session()
         self._http.trust_env = False
@@ -168,6 +170,17 @@ class StandaloneAirflow:
             wait_until(healthy, "Airflow to be healthy", seconds)
         except TimeoutError as error:
             raise AirflowDidNotStartError(self.log.read_text(errors="replace")[-4000:]) from error
+        threading.Thread(target=self._keep_scheduler, daemon=True).start()
+
+    def _keep_scheduler(self) -> None:
+        """Start the scheduler again when it has died, as every deployment does.
+
+        On SQLite it dies when a backfill is asked for again after the database was locked: a run that it holds has been deleted.
+        """
+        while not self._stopping.wait(2):
+            with contextlib.suppress(psutil.Error):
+                if self.component("scheduler") is None and not self._stopping.is_set():
+                    self.start_component("scheduler")
 
     def component(self, name: str) -> psutil.Process | None:
         """Return the running process of a component (``scheduler``, ``triggerer``, ``dag-processor``, ``api-server``)."""
@@ -202,6 +215,7 @@ class StandaloneAirflow:
 
     def stop(self) -> None:
         """End every process of this Airflow and wait until all are gone."""
+        self._stopping.set()
         started = [process for process in [self._process, *self._extra] if process is not None]
         family: list[psutil.Process] = []
         for root in started:
