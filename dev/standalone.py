@@ -62,6 +62,9 @@ class StandaloneAirflow:
     :param dags: the DAGs folder.
     :param settings: further environment variables, for example ``DCP_HOME``.
     :param database_template: a migrated SQLite file that is copied instead of migrating again; made when missing.
+
+    Ports, password and the processes that were started are kept in files below ``home``: a second object with the same ``home``
+    drives the Airflow that the first one started.
     """
 
     home: Path
@@ -72,12 +75,16 @@ class StandaloneAirflow:
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
-        self.port, self._worker_log_port, self._trigger_log_port = free_ports(3)
+        access = self.home / "access.json"
+        if not access.exists():
+            access.write_text(json.dumps({"ports": free_ports(3), "password": secrets.token_urlsafe(9)}))
+        known = json.loads(access.read_text())
+        self.port, self._worker_log_port, self._trigger_log_port = known["ports"]
+        self.password: str = known["password"]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.password = secrets.token_urlsafe(9)
         self.log = self.home / "standalone.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._extra: list[subprocess.Popen[bytes]] = []
+        self._started_file = self.home / "started"
+        self._children: list[subprocess.Popen[bytes]] = []
         self._stopping = threading.Event()
         self._token = ""
         self._http = requests.Session()
@@ -142,15 +149,7 @@ class StandaloneAirflow:
         """Start Airflow and return at once; :meth:`wait_healthy` waits for it."""
         (self.home / "passwords.json").write_text(json.dumps({self.user: self.password}))
         self.prepare_database()
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(BIN / "airflow"), "standalone"],
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+        self.start_component("standalone")
 
     def wait_healthy(self, seconds: float = 180) -> None:
         """Wait until scheduler, triggerer and DAG processor report that they are healthy.
@@ -159,7 +158,7 @@ class StandaloneAirflow:
         """
 
         def healthy() -> bool:
-            if self._process is not None and self._process.poll() is not None:
+            if not self._started():
                 raise AirflowDidNotStartError(self.log.read_text(errors="replace")[-4000:])
             with contextlib.suppress(requests.RequestException):
                 report = self._http.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
@@ -184,15 +183,26 @@ class StandaloneAirflow:
 
     def component(self, name: str) -> psutil.Process | None:
         """Return the running process of a component (``scheduler``, ``triggerer``, ``dag-processor``, ``api-server``)."""
-        for root in [self._process, *self._extra]:
-            if root is None or root.poll() is not None:
-                continue
-            process = psutil.Process(root.pid)
-            for each in [process, *process.children(recursive=True)]:
-                with contextlib.suppress(psutil.Error):
+        for root in self._started():
+            with contextlib.suppress(psutil.Error):
+                for each in [root, *root.children(recursive=True)]:
                     if _is_component(each.cmdline(), name):
                         return each
         return None
+
+    def _started(self) -> list[psutil.Process]:
+        """Return the processes that were started by this or another object and still run."""
+        for child in self._children:
+            child.poll()
+        found = []
+        for line in self._started_file.read_text().splitlines() if self._started_file.exists() else ():
+            pid, created = line.split()
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(int(pid))
+                # A number may be given to another process once its own has ended.
+                if abs(process.create_time() - float(created)) < 2 and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
 
     def kill(self, name: str) -> None:
         """End one component with SIGKILL, its children with it, as a machine that goes down would."""
@@ -205,23 +215,28 @@ class StandaloneAirflow:
         psutil.wait_procs([process], timeout=10)
 
     def start_component(self, name: str) -> None:
-        """Start one component again, after :meth:`kill`."""
+        """Start one component, for example again after :meth:`kill`."""
         with self.log.open("ab") as log:
-            self._extra.append(
-                subprocess.Popen(
-                    [str(BIN / "airflow"), name], env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-                )
+            child = subprocess.Popen(
+                [str(BIN / "airflow"), name],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
+        self._children.append(child)
+        with self._started_file.open("a") as started:
+            started.write(f"{child.pid} {psutil.Process(child.pid).create_time()!r}\n")
 
     def stop(self) -> None:
         """End every process of this Airflow and wait until all are gone."""
         self._stopping.set()
-        started = [process for process in [self._process, *self._extra] if process is not None]
+        started = self._started()
         family: list[psutil.Process] = []
         for root in started:
             with contextlib.suppress(psutil.NoSuchProcess):
-                process = psutil.Process(root.pid)
-                family += [process, *process.children(recursive=True)]
+                family += [root, *root.children(recursive=True)]
         for root in started:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(root.pid, signal.SIGTERM)
@@ -230,9 +245,10 @@ class StandaloneAirflow:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
         psutil.wait_procs(alive, timeout=10)
-        for root in started:
-            root.wait(timeout=10)
-        self._process, self._extra = None, []
+        for child in self._children:
+            child.wait(timeout=10)
+        self._children = []
+        self._started_file.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[StandaloneAirflow]:

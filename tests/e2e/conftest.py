@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
 import os
 import shutil
 import stat
@@ -16,6 +18,8 @@ import psutil
 import pytest
 from dev.demo import LOADER
 from dev.standalone import StandaloneAirflow, wait_until
+
+from airflow_dcp_provider.runner.locks import locked
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".dcp" / "cache"
@@ -74,11 +78,15 @@ class Deployment:
     dags: Path
     home: Path
     starts_file: Path
+    base: Path
 
     def write(self, name: str, query: str = SLEEPY, orchestration: str = "timeout: 600") -> str:
         """Write a manifest and wait until its DAG is there, unpaused. Returns the DAG id."""
         text = MANIFEST.format(name=name, query=query, table=name.replace("-", "_"), orchestration=orchestration)
-        (self.dags / f"{name}.yaml").write_text(text)
+        # The manifest appears whole: Airflow reads the folder at any time, and other test processes may write the same one.
+        staged = self.base / f"{name}.{os.getpid()}"
+        staged.write_text(text)
+        staged.replace(self.dags / f"{name}.yaml")
         wait_until(lambda: name in self.airflow.dag_ids(), f"the DAG {name}", 90)
         self.airflow.unpause(name)
         return name
@@ -98,6 +106,11 @@ class Deployment:
         folder = self.home / "executions" / execution_id
         return sorted(int(each.name) for each in folder.iterdir() if each.name.isdigit()) if folder.exists() else []
 
+    def state(self, execution_id: str, attempt: int = 1) -> str:
+        """Return the state that the backend's record of an attempt holds, or nothing."""
+        status = self.home / "executions" / execution_id / str(attempt) / "status.json"
+        return str(json.loads(status.read_text())["state"]) if status.exists() else ""
+
     def spark_processes(self, execution_id: str) -> list[psutil.Process]:
         """Return the live Spark processes of an execution."""
         found = []
@@ -111,6 +124,19 @@ class Deployment:
                 if execution_id in here or execution_id in words:
                     found.append(process)
         return found
+
+    def execution_of(self, run_id: str, seconds: float = 60) -> str:
+        """Wait until the attempt of a run is written down, which is before Spark starts, and return its execution."""
+
+        def made() -> str | None:
+            for file in self.home.glob("executions/*/1/request.json"):
+                with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+                    if f"/{run_id}/" in json.loads(file.read_text())["run_key"]:
+                        return file.parent.parent.name
+            return None
+
+        execution_id: str = wait_until(made, f"the attempt of {run_id}", seconds, 0.002)
+        return execution_id
 
     def wait_task(self, dag_id: str, run_id: str, task_id: str, *states: str | None, seconds: float = 120) -> str | None:
         """Wait until a task is in one of ``states`` and return the state."""
@@ -150,24 +176,54 @@ class Deployment:
 
 
 @pytest.fixture(scope="session")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    base = tmp_path_factory.mktemp("e2e")
+def deployment(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Deployment]:
+    """The one Airflow of all test processes: whoever comes first starts it, and stops it when the others are done."""
+    parallel = hasattr(request.config, "workerinput")
+    base = (tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.getbasetemp()) / "e2e"
+    (base / "dags").mkdir(parents=True, exist_ok=True)
+    with (base / "users").open("a") as users:
+        with locked(base / "start"):
+            running = base / "running"
+            starter = not running.exists()
+            fcntl.flock(users, fcntl.LOCK_SH)
+            found = _deployment(base, fresh=starter)
+            if starter:
+                try:
+                    found.airflow.start()
+                    found.airflow.wait_healthy()
+                except BaseException:
+                    found.airflow.stop()
+                    raise
+                running.touch()
+        yield found
+        if starter:
+            with locked(base / "start"):
+                fcntl.flock(users, fcntl.LOCK_EX)
+                found.airflow.stop()
+                running.unlink()
+            # A test that failed may have left its Spark, which outlives Airflow by design.
+            for process in found.spark_processes(str(found.home)):
+                process.kill()
+
+
+def _deployment(base: Path, *, fresh: bool) -> Deployment:
     dags = base / "dags"
-    dags.mkdir()
     (dags / "load_manifests.py").write_text(LOADER)
     # The jar and the JVM's class archive are kept between sessions, nothing else is; both are bound to their paths.
     home = CACHE / "e2e"
     home.mkdir(parents=True, exist_ok=True)
-    for each in home.iterdir():
-        if each.name not in {"jars", "cache"}:
-            shutil.rmtree(each) if each.is_dir() else each.unlink()
     java_home = CACHE / "counting-java"
-    (java_home / "bin").mkdir(parents=True, exist_ok=True)
     starts = home / "starts"
-    java = java_home / "bin" / "java"
-    real = shutil.which("java") or str(Path(os.environ["JAVA_HOME"]) / "bin" / "java")
-    java.write_text(COUNTING_JAVA.format(starts=starts, java=Path(real).resolve()))
-    java.chmod(java.stat().st_mode | stat.S_IEXEC)
+    if fresh:
+        for each in home.iterdir():
+            if each.name not in {"jars", "cache"}:
+                shutil.rmtree(each) if each.is_dir() else each.unlink()
+        shutil.rmtree(base / "airflow", ignore_errors=True)
+        (java_home / "bin").mkdir(parents=True, exist_ok=True)
+        java = java_home / "bin" / "java"
+        real = shutil.which("java") or str(Path(os.environ["JAVA_HOME"]) / "bin" / "java")
+        java.write_text(COUNTING_JAVA.format(starts=starts, java=Path(real).resolve()))
+        java.chmod(java.stat().st_mode | stat.S_IEXEC)
     airflow = StandaloneAirflow(
         base / "airflow",
         dags,
@@ -185,9 +241,20 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         },
         database_template=CACHE / f"airflow-{version('apache-airflow')}.db",
     )
-    with airflow.running():
-        found = Deployment(airflow, dags, home, starts)
-        yield found
-    # A test that failed may have left its Spark, which outlives Airflow by design.
-    for process in found.spark_processes(str(home)):
-        process.kill()
+    return Deployment(airflow, dags, home, starts, base)
+
+
+@pytest.fixture
+def triggerer(deployment: Deployment) -> Iterator[None]:
+    """Nobody kills the triggerer while such a test runs."""
+    with (deployment.base / "triggerer").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@pytest.fixture
+def own_triggerer(deployment: Deployment) -> Iterator[None]:
+    """The test may kill the triggerer: no test runs meanwhile that needs it alive."""
+    with (deployment.base / "triggerer").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -63,6 +63,7 @@ def test_a_reprocessing_backfill_is_a_new_execution(deployment: Deployment, dag_
     assert second["ref"]["attempt"] == 1
 
 
+@pytest.mark.usefixtures("triggerer")
 def test_clearing_a_deferred_wait_cancels_and_starts_the_next_attempt(deployment: Deployment, dag_id: str) -> None:
     run_id = deployment.run(dag_id, "2024-01-05", seconds=15)
     deployment.wait_task(dag_id, run_id, "wait", "deferred")
@@ -93,15 +94,56 @@ def test_clearing_a_failed_wait_starts_the_next_attempt(deployment: Deployment) 
 
 
 def test_a_killed_worker_of_submit_leads_to_the_same_attempt(deployment: Deployment, dag_id: str) -> None:
-    before = set(deployment.home.glob("executions/*/1/request.json"))
     run_id = deployment.run(dag_id, "2024-01-07", seconds=5)
     process = deployment.running_process(dag_id, run_id, "submit")
     # The task process dies as soon as it has written the attempt down.
-    (made,) = wait_until(lambda: set(deployment.home.glob("executions/*/1/request.json")) - before, "the attempt", 60, 0.002)
+    execution_id = deployment.execution_of(run_id)
     process.kill()
     assert deployment.airflow.wait_run(dag_id, run_id, 240) == "success"
-    execution_id = deployment.handle(dag_id, run_id)["ref"]["execution_id"]
-    assert execution_id == made.parent.parent.name
+    assert deployment.handle(dag_id, run_id)["ref"]["execution_id"] == execution_id
     assert deployment.airflow.tasks(dag_id, run_id)["submit"]["try_number"] == 2
+    assert deployment.attempts(execution_id) == [1]
+    assert deployment.starts(execution_id) == 1
+
+
+def test_a_killed_worker_of_wait_goes_on_with_the_same_attempt(deployment: Deployment, dag_id: str) -> None:
+    run_id = deployment.run(dag_id, "2024-01-08", seconds=5)
+    # The first process of `wait` dies before it can defer.
+    deployment.running_process(dag_id, run_id, "wait").kill()
+    assert deployment.airflow.wait_run(dag_id, run_id, 240) == "success"
+    execution_id = deployment.handle(dag_id, run_id)["ref"]["execution_id"]
+    assert deployment.airflow.tasks(dag_id, run_id)["wait"]["try_number"] == 2
+    assert deployment.attempts(execution_id) == [1]
+    assert deployment.starts(execution_id) == 1
+
+
+def test_clearing_a_running_submit_keeps_the_execution(deployment: Deployment, dag_id: str) -> None:
+    run_id = deployment.run(dag_id, "2024-01-09", seconds=5)
+    process = deployment.running_process(dag_id, run_id, "submit")
+    execution_id = deployment.execution_of(run_id)
+    # The task is held where it has just written its attempt down, until the clear has been taken.
+    process.suspend()
+    deployment.airflow.clear(dag_id, run_id, "submit")
+    process.resume()
+    assert deployment.airflow.wait_run(dag_id, run_id, 240) == "success"
+    handle = deployment.handle(dag_id, run_id)
+    assert handle["ref"]["execution_id"] == execution_id
+    # The kill that came with the clear cancelled the first attempt; it is never reported as the next one's result.
+    assert deployment.attempts(execution_id) == [1, 2]
+    assert handle["ref"]["attempt"] == 2
+    (proof,) = deployment.airflow.xcom(dag_id, run_id, "publish")
+    assert proof["attempt"] == 2
+    assert deployment.starts(execution_id) <= 2
+
+
+def test_a_second_submit_of_the_same_run_finds_the_first_ones_attempt(deployment: Deployment, dag_id: str) -> None:
+    """What a second scheduler would do: the very same try runs `submit` twice."""
+    run_id = deployment.run(dag_id, "2024-01-10", seconds=5)
+    deployment.wait_task(dag_id, run_id, "wait", "deferred", "running")
+    handle = deployment.handle(dag_id, run_id)
+    done = deployment.airflow.run("tasks", "test", dag_id, "submit", run_id, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert deployment.airflow.wait_run(dag_id, run_id) == "success"
+    execution_id = handle["ref"]["execution_id"]
     assert deployment.attempts(execution_id) == [1]
     assert deployment.starts(execution_id) == 1

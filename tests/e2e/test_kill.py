@@ -30,6 +30,7 @@ def deferred(deployment: Deployment, dag_id: str, date: str, seconds: int) -> tu
     return run_id, execution_id
 
 
+@pytest.mark.usefixtures("triggerer")
 def test_marking_a_deferred_wait_failed_ends_spark(deployment: Deployment, dag_id: str) -> None:
     run_id, execution_id = deferred(deployment, dag_id, "2024-01-01", LONG)
     deployment.airflow.mark(dag_id, run_id, "wait", "failed")
@@ -38,9 +39,27 @@ def test_marking_a_deferred_wait_failed_ends_spark(deployment: Deployment, dag_i
     assert deployment.airflow.wait_run(dag_id, run_id) == "failed"
 
 
+@pytest.mark.usefixtures("triggerer")
 def test_failing_the_dag_run_ends_spark(deployment: Deployment, dag_id: str) -> None:
     run_id, execution_id = deferred(deployment, dag_id, "2024-01-02", LONG)
     deployment.airflow.mark_run(dag_id, run_id, "failed")
+    deployment.wait_no_spark(execution_id)
+    assert deployment.attempts(execution_id) == [1]
+
+
+@pytest.mark.parametrize("what", ["task", "run"])
+def test_failing_while_submit_runs_ends_spark(deployment: Deployment, dag_id: str, what: str) -> None:
+    run_id = deployment.run(dag_id, {"task": "2024-01-06", "run": "2024-01-07"}[what], seconds=LONG)
+    process = deployment.running_process(dag_id, run_id, "submit")
+    execution_id = deployment.execution_of(run_id)
+    process.suspend()
+    if what == "task":
+        deployment.airflow.mark(dag_id, run_id, "submit", "failed")
+    else:
+        deployment.airflow.mark_run(dag_id, run_id, "failed")
+    process.resume()
+    assert deployment.airflow.wait_run(dag_id, run_id) == "failed"
+    wait_until(lambda: deployment.state(execution_id) == "CANCELLED", "the attempt's end", 90)
     deployment.wait_no_spark(execution_id)
     assert deployment.attempts(execution_id) == [1]
 
@@ -57,6 +76,7 @@ def test_the_timeout_ends_spark_and_says_so(deployment: Deployment) -> None:
     assert "DCP302 " in deployment.airflow.task_log(dag_id, run_id, "wait", 1)
 
 
+@pytest.mark.usefixtures("own_triggerer")
 def test_a_killed_triggerer_cancels_nothing(deployment: Deployment, dag_id: str) -> None:
     run_id, execution_id = deferred(deployment, dag_id, "2024-01-04", 10)
     (spark, *_) = deployment.spark_processes(execution_id)
