@@ -6,6 +6,7 @@ import logging
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from airflow_dcp_provider.hooks.metrics import AirflowMetrics
 from airflow_dcp_provider.hooks.settings import DcpSettings, read_settings
 from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.errors import CapabilityError, DcpEnvironmentError
@@ -45,7 +46,7 @@ def runner_for(environment: Environment) -> SparkRunner:
         write_catalog=environment.write_catalog,
         spark_defaults=dict(environment.spark_defaults),
     )
-    return SparkRunner(LocalBackend(settings.home, local), SqlStore(store_url(settings)))
+    return SparkRunner(LocalBackend(settings.home, local), SqlStore(store_url(settings)), metrics=AirflowMetrics())
 
 
 def record_proof(attempt: Attempt, proof: Proof) -> None:

@@ -29,6 +29,7 @@ from airflow_dcp_provider.runner.backends.base import Backend
 from airflow_dcp_provider.runner.drivers import CORE_ETL_MAIN_CLASSES, unsupported
 from airflow_dcp_provider.runner.identity import execution_id
 from airflow_dcp_provider.runner.machine import usable_memory
+from airflow_dcp_provider.runner.metrics import Metrics, report
 from airflow_dcp_provider.runner.policy import (
     Adopt,
     Cancel,
@@ -63,6 +64,7 @@ class SparkRunner:
     :param clock: returns epoch seconds.
     :param memory_limit: bytes up to which memory is raised after an attempt ran out of it; None for what this machine can give.
     :param core_etl_main_classes: ends of main class names that mean our own driver.
+    :param metrics: hears of every event, or None. It may fail as the store may.
     """
 
     def __init__(
@@ -73,12 +75,14 @@ class SparkRunner:
         *,
         memory_limit: int | None = None,
         core_etl_main_classes: Collection[str] = CORE_ETL_MAIN_CLASSES,
+        metrics: Metrics | None = None,
     ) -> None:
         self.backend = backend
         self._store = store
         self._clock = clock
         self._memory_limit = memory_limit
         self._core_etl_main_classes = tuple(core_etl_main_classes)
+        self._metrics = metrics
         #: State last seen of each attempt, so that the store hears of changes only.
         self._seen: dict[AttemptRef, ExecutionState] = {}
 
@@ -254,6 +258,7 @@ class SparkRunner:
             self._record(attempt, attempt.state.value)
 
     def _record(self, attempt: Attempt, event: str, details: Mapping[str, Any] | None = None) -> None:
+        report(self._metrics, attempt, event, details or {}, self.backend.name)
         if self._store is None:
             return
         try:
