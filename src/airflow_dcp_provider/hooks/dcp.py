@@ -45,7 +45,7 @@ class DcpHook(BaseHook):
         classes = {"integer": IntegerField}
         return {
             name: classes.get(field.json_type, StringField)(
-                field.label if field.json_type in {"string", "integer"} else f"{field.label} (JSON)",
+                field.label if field.json_type in {"string", "integer", "boolean"} else f"{field.label} (JSON)",
                 validators=[Optional()],
                 widget=BS3TextFieldWidget(),
                 description=field.description,

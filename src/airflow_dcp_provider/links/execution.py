@@ -63,7 +63,7 @@ def addresses(context: Context, job: JobSpec, environment: Environment, attempt:
     ti: Any = context["ti"]
     run = f"/dags/{quote(ti.dag_id)}/runs/{quote(ti.run_id)}/tasks/{quote(waiting_task)}"
     return {
-        SparkUiLink.name: attempt.spark_ui_url or str(environment.extra.get("history_server_url") or ""),
+        SparkUiLink.name: attempt.spark_ui_url or environment.history_server_url,
         ExecutionLink.name: _airflow(run),
         **table_address(job),
     }

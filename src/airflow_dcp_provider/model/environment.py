@@ -11,10 +11,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from airflow_dcp_provider.model.cluster import Cluster
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.model.images import Images
+from airflow_dcp_provider.model.limits import Limits
 
 #: The alias that manifests use when they name no catalog; ``[dcp] catalog`` sets another.
 DEFAULT_CATALOG = "pedregal"
+
+#: Backends that run jobs on clusters.
+KUBERNETES_BACKENDS = ("kubeflow", "apache")
+
+#: A playground's name is this and its user's.
+PLAYGROUND_PREFIX = "playground_"
 
 _ALIASES = {"production": "prod"}
 _NAME = re.compile(r"local|test|staging|prod|playground_[a-z0-9][a-z0-9_]{0,40}")
@@ -56,7 +65,29 @@ class Environment:
     :param catalogs: alias -> where it leads; empty for an environment whose aliases are all the embedded catalog.
     :param write_catalog: the alias that is written to.
     :param spark_defaults: Spark configuration below the manifest's own.
-    :param extra: the connection's other fields (clusters, limits, images, ...), as they stand there.
+    :param clusters: where jobs run; none for the local backend.
+    :param namespace_template: Kubernetes namespace with ``{user}``, ``{team}`` and ``{environment}`` in it.
+    :param images: which images run.
+    :param service_account: of driver and executors; empty for the namespace's default one.
+    :param limits: the most that a job gets.
+    :param ttl_seconds: seconds after its end at which an application is removed; None leaves it.
+    :param event_log_dir: where Spark writes event logs; empty for no event log.
+    :param history_server_url: address of the Spark History Server, or empty.
+    :param node_selector: labels of the nodes that run driver and executors.
+    :param tolerations: Kubernetes tolerations of driver and executors.
+    :param labels: labels that every resource gets, below the Spark Runner's own.
+    :param user: whose environment it is where the run was started by nobody (a schedule); see ``{user}``.
+    :param start_timeout_seconds: seconds that an attempt may wait for its driver to start; 0 for ever.
+    :param priority_class: PriorityClass of driver and executors, or empty.
+    :param batch_scheduler: batch scheduler that the operator hands pods to (``volcano``, ``yunikorn``, ...), or empty.
+    :param volumes: Kubernetes volumes of driver and executors.
+    :param volume_mounts: where driver and executors see them.
+    :param opentelemetry_agent: path of OpenTelemetry's Java agent in the image, or empty.
+    :param fluent_bit: image of a fluent-bit sidecar of the driver, or empty.
+    :param sweep: whether the maintenance DAG sweeps this environment.
+    :param live_logs: how many driver logs one triggerer follows at once while they are written; 0 for none.
+    :param catalog_secrets: alias -> ``{"secret": name, "keys": {property: key}}``: catalog properties that pods read from a
+        Kubernetes Secret. A resource never holds a credential in clear.
     """
 
     name: str
@@ -65,7 +96,28 @@ class Environment:
     catalogs: Mapping[str, CatalogRef] = field(default_factory=dict)
     write_catalog: str = DEFAULT_CATALOG
     spark_defaults: Mapping[str, str] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    clusters: tuple[Cluster, ...] = ()
+    namespace_template: str = ""
+    images: Images = field(default_factory=Images)
+    service_account: str = ""
+    limits: Limits = field(default_factory=Limits)
+    ttl_seconds: int | None = None
+    event_log_dir: str = ""
+    history_server_url: str = ""
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    start_timeout_seconds: int = 600
+    priority_class: str = ""
+    batch_scheduler: str = ""
+    volumes: tuple[Mapping[str, Any], ...] = ()
+    volume_mounts: tuple[Mapping[str, Any], ...] = ()
+    opentelemetry_agent: str = ""
+    fluent_bit: str = ""
+    sweep: bool = False
+    live_logs: int = 0
+    catalog_secrets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def embedded(self) -> bool:

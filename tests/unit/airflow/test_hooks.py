@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,31 +13,56 @@ from airflow_dcp_provider.hooks.dcp import DcpHook, environment_for
 from airflow_dcp_provider.hooks.environment_fields import FIELDS, parse_environment
 from airflow_dcp_provider.hooks.runners import runner_for, spark_catalogs, store_url
 from airflow_dcp_provider.hooks.settings import read_settings
+from airflow_dcp_provider.model.cluster import Cluster
 from airflow_dcp_provider.model.environment import CatalogRef, Environment
 from airflow_dcp_provider.model.errors import CapabilityError, DcpEnvironmentError
+from airflow_dcp_provider.model.images import Images
+from airflow_dcp_provider.model.limits import Limits
 
 Define = Callable[..., None]
 
-WHOLE = {
+WHOLE: dict[str, Any] = {
     "backend": "kubeflow",
-    "clusters": [{"name": "eu-1", "connection": "k8s_eu_1", "region": "eu", "weight": 2}],
-    "namespace_template": "sjns-{team}-{environment}",
+    "clusters": [
+        {
+            "name": "eu-1",
+            "connection": "k8s_eu_1",
+            "region": "eu",
+            "weight": 2,
+            "spark_versions": ["3.5", "4.0"],
+            "namespace": "spark",
+        }
+    ],
+    "namespace_template": "jobs-{team}-{environment}",
     "teams": ["growth", "search"],
     "catalogs": {
         "pedregal": {"connection": "iceberg_prod", "mode": "write"},
         "lake": {"connection": "iceberg_lake", "mode": "read"},
     },
     "write_catalog": "pedregal",
+    "catalog_secrets": {"pedregal": {"secret": "iceberg-prod", "keys": {"credential": "oauth"}}},
     "image_registry": "registry.example.com/spark",
-    "image_rules": {"spark-oss-3.5": "spark:3.5.5"},
+    "image_rules": {"3.5": "spark:3.5.5"},
+    "image_policy": "digest",
+    "allowed_registries": ["registry.example.com"],
     "service_account": "spark",
-    "limits": {"memory": "64g", "instances": 50},
-    "ttl_seconds": 3600,
+    "limits": {"driver_memory": "64g", "max_executors": 50, "max_executions": 20, "executor_cores": None},
+    "ttl_seconds": 7200,
+    "start_timeout_seconds": 300,
     "event_log_dir": "s3a://logs/events",
     "history_server_url": "https://history.example.com",
     "spark_defaults": {"spark.sql.adaptive.enabled": True},
     "node_selector": {"pool": "spark"},
+    "tolerations": [{"key": "spark", "operator": "Exists"}],
     "labels": {"cost": "42"},
+    "priority_class": "batch",
+    "batch_scheduler": "volcano",
+    "volumes": [{"name": "scratch", "emptyDir": {}}],
+    "volume_mounts": [{"name": "scratch", "mountPath": "/scratch"}],
+    "opentelemetry_agent": "/opt/otel/agent.jar",
+    "fluent_bit": "registry.example.com/fluent-bit:3.1",
+    "live_logs": 3,
+    "sweep": True,
     "user": "ana",
 }
 
@@ -44,21 +70,59 @@ WHOLE = {
 def test_reads_every_field(connection: Define) -> None:
     assert set(WHOLE) == set(FIELDS)
     connection("dcp_test", WHOLE)
-    found = DcpHook("dcp_test").get_environment()
-    assert (found.name, found.backend, found.teams) == ("test", "kubeflow", ("growth", "search"))
-    assert found.catalogs == {"pedregal": CatalogRef("iceberg_prod", "write"), "lake": CatalogRef("iceberg_lake", "read")}
-    assert found.spark_defaults == {"spark.sql.adaptive.enabled": "true"}
-    assert found.extra["limits"] == {"memory": "64g", "instances": "50"}
-    assert found.extra["ttl_seconds"] == 3600
-    assert set(found.extra) == set(WHOLE) - {"backend", "teams", "catalogs", "write_catalog", "spark_defaults"}
+    assert DcpHook("dcp_test").get_environment() == Environment(
+        "test",
+        backend="kubeflow",
+        teams=("growth", "search"),
+        catalogs={"pedregal": CatalogRef("iceberg_prod", "write"), "lake": CatalogRef("iceberg_lake", "read")},
+        write_catalog="pedregal",
+        spark_defaults={
+            "spark.sql.shuffle.partitions": "10",
+            "spark.dynamicAllocation.enabled": "true",
+            "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+            "spark.sql.adaptive.enabled": "true",
+        },
+        clusters=(Cluster("eu-1", "k8s_eu_1", "eu", 2.0, ("3.5", "4.0"), "spark"),),
+        namespace_template="jobs-{team}-{environment}",
+        images=Images("registry.example.com/spark", {"3.5": "spark:3.5.5"}, "digest", ("registry.example.com",)),
+        service_account="spark",
+        limits=Limits(2, "64g", None, "8g", 50, 20),
+        ttl_seconds=7200,
+        event_log_dir="s3a://logs/events",
+        history_server_url="https://history.example.com",
+        node_selector={"pool": "spark"},
+        tolerations=({"key": "spark", "operator": "Exists"},),
+        labels={"cost": "42"},
+        user="ana",
+        start_timeout_seconds=300,
+        priority_class="batch",
+        batch_scheduler="volcano",
+        volumes=({"name": "scratch", "emptyDir": {}},),
+        volume_mounts=({"name": "scratch", "mountPath": "/scratch"},),
+        opentelemetry_agent="/opt/otel/agent.jar",
+        fluent_bit="registry.example.com/fluent-bit:3.1",
+        sweep=True,
+        live_logs=3,
+        catalog_secrets={"pedregal": {"secret": "iceberg-prod", "keys": {"credential": "oauth"}}},
+    )
 
 
 def test_reads_the_text_of_older_forms() -> None:
+    plain = {key: value if isinstance(value, str | int) else json.dumps(value) for key, value in WHOLE.items()}
+    assert parse_environment("test", "dcp_test", plain) == parse_environment("test", "dcp_test", WHOLE)
     found = parse_environment(
-        "test", "dcp_test", {"teams": "growth, search", "catalogs": '{"pedregal": "iceberg_prod"}', "ttl_seconds": "60", "user": ""}
+        "test",
+        "dcp_test",
+        {
+            "teams": "growth, search",
+            "catalogs": '{"pedregal": "iceberg_prod"}',
+            "ttl_seconds": "60",
+            "user": "",
+            "sweep": "True",
+        },
     )
     assert found == Environment(
-        "test", teams=("growth", "search"), catalogs={"pedregal": CatalogRef("iceberg_prod")}, extra={"ttl_seconds": 60}
+        "test", teams=("growth", "search"), catalogs={"pedregal": CatalogRef("iceberg_prod")}, ttl_seconds=60, sweep=True
     )
 
 
@@ -78,6 +142,23 @@ def test_reads_the_text_of_older_forms() -> None:
         ({"clusters": [{"name": "eu"}]}, "DCP412", "a cluster without `name` or `connection`"),
         ({"clusters": [{"name": "eu", "connection": "k", "zone": "a"}]}, "DCP412", "the unknown key `zone`"),
         ({"clusters": [{"name": "eu", "connection": "k", "weight": -1}]}, "DCP412", "whose weight is -1"),
+        ({"clusters": [{"name": "eu", "connection": "k", "weight": float("inf")}]}, "DCP412", "whose weight is inf"),
+        ({"clusters": [{"name": "eu", "connection": "k"}] * 2}, "DCP412", "has the cluster `eu` twice"),
+        ({"clusters": [{"name": "E U", "connection": "k"}]}, "DCP412", "not `E U`"),
+        ({"clusters": [{"name": "eu", "connection": "k", "namespace": "A"}]}, "DCP412", "the namespace `A`"),
+        ({"limits": {"memory": "8g"}}, "DCP412", "has the unknown limit `memory`"),
+        ({"limits": {"driver_memory": "much"}}, "DCP412", "has the limit `driver_memory`: `much` is not a memory size"),
+        ({"limits": {"max_executors": "many"}}, "DCP412", "a whole number of `max_executors`"),
+        ({"catalog_secrets": {"pedregal": "id:s3cret"}}, "DCP412", "describes the alias `pedregal` wrongly"),
+        ({"catalog_secrets": {"pedregal": {"secret": "x", "keys": {}}}}, "DCP412", "gives the alias `pedregal` no object"),
+        ({"image_policy": "latest"}, "DCP412", "names the unknown policy `latest`"),
+        ({"labels": {"spark-runner/team": "x"}}, "DCP412", "sets the label `spark-runner/team`"),
+        ({"labels": {"spark-role": "driver"}}, "DCP412", "sets the label `spark-role`"),
+        ({"labels": {"a b": "x"}}, "DCP412", "has the label `a b`"),
+        ({"labels": {"cost": "a/b"}}, "DCP412", "the value `a/b`"),
+        ({"service_account": "Spark!"}, "DCP412", "must be the name of a Kubernetes object"),
+        ({"tolerations": {"key": "x"}}, "DCP412", "must be a list of objects"),
+        ({"sweep": "perhaps"}, "DCP412", "must be true or false"),
         ({"ttl_seconds": "soon"}, "DCP412", "must be a whole number of seconds"),
         ({"ttl_seconds": True}, "DCP412", "must be a whole number of seconds"),
         ({"history_server_url": "history"}, "DCP412", "begins with http"),
@@ -89,6 +170,7 @@ def test_names_the_field_and_the_connection(extra: dict[str, Any], code: str, sa
         parse_environment("test", "dcp_test", extra)
     assert caught.value.code == code
     assert "connection dcp_test" in caught.value.message
+    assert "s3cret" not in str(caught.value)
     assert said in caught.value.message
     assert caught.value.hint
 

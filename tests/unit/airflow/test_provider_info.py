@@ -83,7 +83,11 @@ def test_older_airflow_gets_the_same_fields_from_the_hook(monkeypatch: pytest.Mo
         monkeypatch.setitem(sys.modules, name, module)
     widgets = DcpHook.get_connection_form_widgets()
     assert list(widgets) == list(FIELDS)
-    assert [name for name, widget in widgets.items() if isinstance(widget, IntegerField)] == ["ttl_seconds"]
+    assert [name for name, widget in widgets.items() if isinstance(widget, IntegerField)] == [
+        "ttl_seconds",
+        "start_timeout_seconds",
+        "live_logs",
+    ]
     assert widgets["catalogs"].label == "Catalogs (JSON)"
     assert "password" in DcpHook.get_ui_field_behaviour()["hidden_fields"]
 
