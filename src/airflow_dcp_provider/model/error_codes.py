@@ -243,9 +243,58 @@ FAILURE_CODES: dict[str, ErrorCode] = {
     "DCP356": ErrorCode("table or path missing", "A table or path does not exist, or may not be read or written."),
     "DCP357": ErrorCode("commit or storage failed", "Commits kept conflicting, or the catalog or its storage did not answer."),
     "DCP358": ErrorCode("no result reported", "The driver ended well but did not report what it wrote, so nothing proves it."),
+    "DCP360": ErrorCode(
+        "driver's container out of memory", "The driver's pod was killed at its memory limit; the heap was not to blame."
+    ),
+    "DCP361": ErrorCode(
+        "executor's heap out of memory", "An executor's JVM ran out of heap; a retry gets more of it within limits."
+    ),
+    "DCP362": ErrorCode(
+        "executor's container out of memory", "An executor's pod was killed at its memory limit; a retry gets more overhead."
+    ),
+    "DCP363": ErrorCode("executors lost", "Executors were evicted, preempted or lost with their nodes until the job gave up."),
+    "DCP364": ErrorCode(
+        "Python code failed", "The job's own Python code raised an exception; the traceback is in the driver's log."
+    ),
+    "DCP365": ErrorCode("program missing", "The main class or file that the driver was to run is not in its image."),
+    "DCP366": ErrorCode("image not pulled", "The cluster's nodes could not pull the image: no right to it, or no answer."),
+    "DCP367": ErrorCode("image does not exist", "The image's name is not one, or its registry does not know it."),
+    "DCP368": ErrorCode("no room in the cluster", "No node has the CPU or memory free that a pod asks for."),
+    "DCP369": ErrorCode(
+        "no node takes the pod", "Node selector, taints or affinity rule every node out, or the node refused the pod."
+    ),
 }
 
-#: Proof of tables, DCP370 to DCP399.
+#: What a diagnosis finds on a cluster, DCP372 to DCP399.
+CLUSTER_FAILURE_CODES: dict[str, ErrorCode] = {
+    "DCP372": ErrorCode("quota exceeded", "The namespace's ResourceQuota does not allow the job's pods."),
+    "DCP373": ErrorCode(
+        "service account lacks rights", "The operator's or driver's service account may not make what Spark needs."
+    ),
+    "DCP374": ErrorCode("service account missing", "The driver's service account does not exist in the namespace."),
+    "DCP375": ErrorCode("denied by a policy", "An admission webhook or the Pod Security policy refused the job's pods."),
+    "DCP376": ErrorCode("webhook down", "An admission webhook that the cluster must ask did not answer."),
+    "DCP377": ErrorCode("evicted", "The driver's node ran short of memory or disk and evicted it."),
+    "DCP378": ErrorCode("local disk full", "Driver or executor filled the local disk that they may use."),
+    "DCP379": ErrorCode("node lost", "The driver's node was shut down, drained, lost, or needed by a pod of higher priority."),
+    "DCP380": ErrorCode("driver pod deleted", "The driver's pod was deleted or ended from outside, not by a cancellation of ours."),
+    "DCP381": ErrorCode("pod deadline exceeded", "The cluster ended the driver's pod at its activeDeadlineSeconds."),
+    "DCP382": ErrorCode("reserved label", "Spark refuses a label that it keeps for itself; nothing ran."),
+    "DCP383": ErrorCode(
+        "driver pod exists already", "The operator submitted twice; this does not prove that no driver of the attempt runs."
+    ),
+    "DCP384": ErrorCode("volume or Secret missing", "A ConfigMap, Secret or volume that the driver's pod needs is not there."),
+    "DCP385": ErrorCode("operator did not act", "The Spark operator is down, overloaded, or does not watch the namespace."),
+    "DCP386": ErrorCode("driver did not start in time", "The driver's pod was made and did not start before the start time-out."),
+    "DCP387": ErrorCode("application vanished", "The SparkApplication is gone and nothing proves how it ended; never a success."),
+    "DCP388": ErrorCode(
+        "container does not start", "The image's entry point, user or architecture does not fit, or an init container failed."
+    ),
+    "DCP389": ErrorCode("operator could not submit", "The operator's spark-submit failed; the message has its exception."),
+    "DCP392": ErrorCode("result too large for the driver", "The job collects more than spark.driver.maxResultSize allows."),
+}
+
+#: Proof of tables, DCP370 and DCP371.
 PROOF_CODES: dict[str, ErrorCode] = {
     "DCP370": ErrorCode(
         "not proved",
@@ -311,6 +360,7 @@ def all_codes() -> dict[str, ErrorCode]:
         USAGE_CODES,
         EXECUTION_CODES,
         FAILURE_CODES,
+        CLUSTER_FAILURE_CODES,
         PROOF_CODES,
         ENVIRONMENT_CODES,
         TABLE_CODES,

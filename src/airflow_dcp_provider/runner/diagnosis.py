@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_dcp_provider.model.execution import Failure, FailureKind
+from airflow_dcp_provider.runner.diagnosis_text import bounded_tail
 
 #: The line by which the driver reports its result.
 RESULT_PREFIX = "DCP_RESULT "
@@ -124,9 +125,9 @@ def diagnose(exit_code: int | None, result: Mapping[str, Any] | None, log: str) 
 
 
 def log_tail(log: str, lines: int = TAIL_LINES) -> str:
-    """Return the last useful lines of a driver's log."""
-    useful = [line for line in log.splitlines() if not _NOISE.search(line) and not line.startswith(RESULT_PREFIX)]
-    return "\n".join(useful[-lines:])
+    """Return the last useful lines of a driver's log, with secrets masked."""
+    useful = (line for line in log.splitlines() if not _NOISE.search(line) and not line.startswith(RESULT_PREFIX))
+    return bounded_tail(useful, lines)
 
 
 def _known(exit_code: int | None, log: str) -> _Known:
