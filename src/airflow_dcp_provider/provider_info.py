@@ -30,7 +30,9 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": _kebab(field_behaviour()),
             }
         ],
-        "extra-links": [f"{_PACKAGE}.links.execution.{name}" for name in ("SparkUiLink", "ExecutionLink", "TableLink")],
+        "extra-links": [
+            f"{_PACKAGE}.links.execution.{name}" for name in ("SparkUiLink", "SparkHistoryLink", "ExecutionLink", "TableLink")
+        ],
         "asset-uris": [
             {
                 "schemes": ["iceberg"],

@@ -130,6 +130,7 @@ class Attempt:
 
     :param waited_by: the wait task's round that has claimed this attempt, or None while nobody waits for it.
     :param result: what the driver reported (see :mod:`airflow_dcp_provider.core_etl`), or None.
+    :param spark_app_id: Spark's own id of the application, under which its history is kept; empty until the driver has started.
     """
 
     request: AttemptRequest
@@ -142,6 +143,7 @@ class Attempt:
     ended_at: float | None = None
     spark_ui_url: str = ""
     message: str = ""
+    spark_app_id: str = ""
 
     @property
     def ref(self) -> AttemptRef:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_dcp_provider.hooks.dcp import environment_for
+from airflow_dcp_provider.hooks.lineage import proved_lineage
 from airflow_dcp_provider.hooks.runners import record_proof
 from airflow_dcp_provider.hooks.settings import read_settings
 from airflow_dcp_provider.links.execution import TableLink, table_address
@@ -42,6 +43,7 @@ class IcebergPublishOperator(BaseOperator):
         super().__init__(**kwargs)
         self.execution = execution
         self.link_addresses: dict[str, str] = {}
+        self._proved: tuple[JobSpec, list[Proof]] | None = None
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Prove every sink, announce the assets, and return the proofs.
@@ -54,12 +56,17 @@ class IcebergPublishOperator(BaseOperator):
             job = JobSpec.from_dict(attempt.request.job)
             proofs = [_prove(environment, sink, attempt) for sink in job.core_etl.job.sinks]
             announced = environment.name == read_settings().environment
+        self._proved = job, proofs
         self.log.info("\n%s", proof_table(proofs))
         for proof in proofs:
             record_proof(attempt, proof)
         self.link_addresses = table_address(job)
         self._announce(context, proofs, environment.name, announced=announced)
         return [proof.to_dict() for proof in proofs]
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - the openlineage provider's signature
+        """Return the tables with the snapshots that were proved; nothing when none was."""
+        return proved_lineage(*self._proved) if self._proved else None
 
     def _announce(self, context: Context, proofs: Sequence[Proof], environment: str, *, announced: bool) -> None:
         if not announced:

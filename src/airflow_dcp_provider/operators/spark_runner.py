@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_dcp_provider.hooks.dcp import environment_for
+from airflow_dcp_provider.hooks.lineage import execution_lineage, with_lineage
 from airflow_dcp_provider.hooks.runners import runner_for
-from airflow_dcp_provider.links.execution import ExecutionLink, SparkUiLink, TableLink, addresses
+from airflow_dcp_provider.links.execution import ExecutionLink, SparkHistoryLink, SparkUiLink, TableLink, addresses
 from airflow_dcp_provider.model.errors import DcpError, UsageError
 from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation
 from airflow_dcp_provider.model.job import JobSpec
@@ -38,7 +40,7 @@ class SparkRunnerSubmitOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("run", "job")
     template_fields_renderers = {"run": "json", "job": "json"}  # noqa: RUF012 - as BaseOperator declares it
-    operator_extra_links = (SparkUiLink(), ExecutionLink(), TableLink())
+    operator_extra_links = (SparkUiLink(), SparkHistoryLink(), ExecutionLink(), TableLink())
     ui_color = "#e8f1fb"
 
     def __init__(
@@ -85,6 +87,7 @@ class SparkRunnerSubmitOperator(BaseOperator):
                 raise AssertionError
             environment = environment_for(found.environment)
             check_job(found.job, environment)
+            found = replace(found, job=with_lineage(found.job, context))
             self._runner = runner_for(environment)
             self._actor = actor_of(context)
             request = self._request(context, found)
@@ -106,6 +109,12 @@ class SparkRunnerSubmitOperator(BaseOperator):
         """Cancel the attempt that is being submitted; the next try of this task starts the next one."""
         self._killed = True
         self._cancel()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - the openlineage provider's signature
+        """Return what the submitted execution reads; what it writes is the waiting task's to say, once it is written."""
+        if self._found is None or self._submitting is None:
+            return None
+        return execution_lineage(self._found.job, self._submitting.execution_id, written=False)
 
     def _request(self, context: Context, found: RunJob) -> SubmitRequest:
         ti = context["ti"]

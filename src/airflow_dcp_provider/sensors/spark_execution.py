@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseSensorOperator
 
 from airflow_dcp_provider.hooks.dcp import environment_for
+from airflow_dcp_provider.hooks.lineage import execution_lineage, with_lineage
 from airflow_dcp_provider.hooks.runners import runner_for
-from airflow_dcp_provider.links.execution import ExecutionLink, SparkUiLink, TableLink, addresses
+from airflow_dcp_provider.links.execution import ExecutionLink, SparkHistoryLink, SparkUiLink, TableLink, addresses
 from airflow_dcp_provider.model.errors import DcpError, UsageError
 from airflow_dcp_provider.model.execution import Actor, Attempt, Cancellation, Execution
 from airflow_dcp_provider.model.job import JobSpec
@@ -51,7 +52,7 @@ class SparkExecutionSensor(BaseSensorOperator):
 
     template_fields: Sequence[str] = ("execution",)
     template_fields_renderers = {"execution": "json"}  # noqa: RUF012 - as BaseOperator declares it
-    operator_extra_links = (SparkUiLink(), ExecutionLink(), TableLink())
+    operator_extra_links = (SparkUiLink(), SparkHistoryLink(), ExecutionLink(), TableLink())
     ui_color = "#f3ecfb"
 
     def __init__(
@@ -75,6 +76,7 @@ class SparkExecutionSensor(BaseSensorOperator):
         self._handle: Execution | None = None
         self._actor = Actor()
         self._killed = False
+        self._succeeded = False
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look at the execution; defer, go on with its next attempt, fail, or return its last one."""
@@ -133,7 +135,15 @@ class SparkExecutionSensor(BaseSensorOperator):
             self._defer(outcome, outcome.attempt, log)
         if outcome.action == "failed":
             raise AirflowFailException(str(outcome.error)) from outcome.error
+        self._succeeded = True
         return {"execution": outcome.execution.to_dict(), "attempt": outcome.attempt.to_dict()}
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - the openlineage provider's signature
+        """Return what the execution read and, when it succeeded, what it wrote."""
+        if self._handle is None:
+            return None
+        job = JobSpec.from_dict(self._handle.request.job)
+        return execution_lineage(job, self._handle.execution_id, written=self._succeeded)
 
     def _defer(self, outcome: Outcome, attempt: Attempt, log: DriverLog) -> NoReturn:
         due = outcome.until if outcome.action == "retry_at" else None
@@ -171,7 +181,7 @@ class SparkExecutionSensor(BaseSensorOperator):
                     hint="clear the submit task to run the job in the other environment",
                 )
             check_job(found.job, environment_for(found.environment))
-            return found.job, found.fingerprint
+            return with_lineage(found.job, context), found.fingerprint
 
         return resolve
 
