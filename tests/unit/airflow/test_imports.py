@@ -1,4 +1,4 @@
-"""What importing the operators costs a process that parses DAG files; measured in fresh interpreters."""
+"""What importing the operators brings into a process that parses DAG files, in a fresh interpreter."""
 
 from __future__ import annotations
 
@@ -21,26 +21,21 @@ MODULES = (
 BANNED = ("kubernetes", "kubernetes_asyncio", "pyiceberg", "pyspark", "pandas", "pyarrow", "sqlglot")
 
 PROGRAM = """
-import importlib, json, sys, time
+import importlib, json, sys
 # What a DAG processor has imported before it parses the first file.
 import airflow.dag_processing.processor, airflow.sdk, airflow.providers.common.compat.sdk, airflow.triggers.base
 from airflow.sdk import DAG, Asset, BaseOperator, BaseSensorOperator
 before = set(sys.modules)
-start = time.process_time()
 for name in {modules!r}:
     importlib.import_module("airflow_dcp_provider." + name)
-print(json.dumps({{"seconds": time.process_time() - start, "new": sorted(set(sys.modules) - before)}}))
+print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
-def test_importing_the_operators_is_cheap_and_pulls_no_engine_in() -> None:
-    found = []
-    for _ in range(3):
-        run = subprocess.run([sys.executable, "-c", PROGRAM.format(modules=MODULES)], capture_output=True, text=True, check=True)
-        found.append(json.loads(run.stdout.splitlines()[-1]))
-    new = {name.split(".")[0] for name in found[0]["new"]}
-    assert not new & set(BANNED)
-    assert "airflow_dcp_provider" in new
-    assert "airflow_dcp_provider.hooks.iceberg_table" not in found[0]["new"]
-    # The quickest of three: the others may have shared the processor with something else.
-    assert min(one["seconds"] for one in found) < 0.1
+def test_importing_the_operators_pulls_no_engine_in() -> None:
+    run = subprocess.run([sys.executable, "-c", PROGRAM.format(modules=MODULES)], capture_output=True, text=True, check=True)
+    new = json.loads(run.stdout.splitlines()[-1])
+    packages = {name.split(".")[0] for name in new}
+    assert not packages & set(BANNED)
+    assert "airflow_dcp_provider" in packages
+    assert "airflow_dcp_provider.hooks.iceberg_table" not in new
