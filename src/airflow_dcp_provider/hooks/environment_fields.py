@@ -76,6 +76,9 @@ FIELDS: dict[str, Field] = {
         IMAGE_POLICIES,
     ),
     "allowed_registries": Field("Allowed registries", "Where images may come from; empty means anywhere.", "array", texts),
+    "image_core_etl": Field(
+        "Images have core_etl", "Whether core_etl is in the images; otherwise it is sent along.", "boolean", truth
+    ),
     "service_account": Field("Service account", "Of driver and executors.", "string", dns_name),
     "limits": Field(
         "Limits",
@@ -117,6 +120,7 @@ _IMAGE_FIELDS = {
     "image_rules": "rules",
     "image_policy": "policy",
     "allowed_registries": "allowed_registries",
+    "image_core_etl": "core_etl",
 }
 
 

@@ -339,6 +339,43 @@ TABLE_CODES: dict[str, ErrorCode] = {
     ),
 }
 
+#: What a manifest asks of its environment, DCP170 to DCP175. They are found when a run begins, before anything is submitted.
+LIMIT_CODES: dict[str, ErrorCode] = {
+    "DCP170": ErrorCode(
+        "above the environment's limit",
+        "The manifest's resources ask for more than the environment gives to one job. Nothing is cut down; nothing was submitted.",
+    ),
+    "DCP171": ErrorCode(
+        "Spark setting above the limit",
+        "A setting in sparkConf asks for more than the environment's limit, alone or with the memory that it is added to.",
+    ),
+    "DCP172": ErrorCode(
+        "image not allowed", "The manifest names an image that the environment's registries or its tag policy do not allow."
+    ),
+    "DCP173": ErrorCode("size cannot be read", "A size or number that a limit is held against is none that Spark understands."),
+}
+
+#: The gateway, DCP480 to DCP489: clusters, namespaces, images.
+GATEWAY_CODES: dict[str, ErrorCode] = {
+    "DCP480": ErrorCode("no cluster fits", "The environment has no cluster, all are drained, or none serves the job's Spark."),
+    "DCP481": ErrorCode("no namespace", "The namespace template is missing or wrong, or lacks the user or team that it names."),
+    "DCP482": ErrorCode("no image", "Neither the manifest nor a rule of the environment names an image for the engine's version."),
+    "DCP483": ErrorCode("no cluster answers", "None of the environment's clusters could be asked; nothing was created."),
+    "DCP484": ErrorCode(
+        "a cluster cannot be asked",
+        "An earlier try may have created the execution on a cluster that does not answer now. Nothing is created until it does, so "
+        "that a job never runs twice.",
+    ),
+    "DCP485": ErrorCode("too many executions", "The environment's limit of concurrent executions in one namespace is reached."),
+    "DCP486": ErrorCode(
+        "image rule breaks the policy", "An image of the environment's own rules is not allowed by its own policy."
+    ),
+    "DCP487": ErrorCode(
+        "another cluster was chosen", "A later try of this execution has chosen another cluster and closed this one to it."
+    ),
+    "DCP488": ErrorCode("environment misconfigured", "`pretzel environments check` found something bad; its lines say what to do."),
+}
+
 #: The local backend and the store, DCP440 to DCP459.
 LOCAL_CODES: dict[str, ErrorCode] = {
     "DCP440": ErrorCode("Java missing", "No Java was found; Spark needs Java 17 (11 works too)."),
@@ -349,6 +386,20 @@ LOCAL_CODES: dict[str, ErrorCode] = {
     "DCP445": ErrorCode("record unreadable", "A file of the local backend's record does not hold what it should."),
     "DCP446": ErrorCode("store failed", "The store of executions did not answer or could not be migrated. Jobs are not affected."),
     "DCP447": ErrorCode("wrong local setting", "A setting of the local backend does not hold what it should."),
+}
+
+#: Clusters, DCP460 to DCP469: what an API server refused, or that it did not answer.
+CLUSTER_CODES: dict[str, ErrorCode] = {
+    "DCP460": ErrorCode("API server not reached", "The cluster's API server did not answer in time; the request may be repeated."),
+    "DCP461": ErrorCode("credentials refused", "The cluster does not accept the token or certificate of its Airflow connection."),
+    "DCP462": ErrorCode("right missing", "The connection's user may not do this in that namespace; the message names the right."),
+    "DCP463": ErrorCode("quota used up", "A ResourceQuota of the namespace allows no further application or pod."),
+    "DCP464": ErrorCode("quota not yet known", "The cluster has not computed its quota yet; this passes within minutes."),
+    "DCP465": ErrorCode("webhook refused", "An admission webhook denies the resource, or does not answer; the message says which."),
+    "DCP466": ErrorCode("resource refused", "The API server finds a field of the resource wrong or unknown; the message names it."),
+    "DCP467": ErrorCode("unexpected answer", "The API server answered with an error of its own, or the resource kept changing."),
+    "DCP468": ErrorCode("namespace or operator missing", "The namespace or the Spark operator's custom resource is not there."),
+    "DCP469": ErrorCode("access unusable", "The cluster's Airflow connection holds no usable configuration or credentials."),
 }
 
 
@@ -365,5 +416,8 @@ def all_codes() -> dict[str, ErrorCode]:
         ENVIRONMENT_CODES,
         TABLE_CODES,
         LOCAL_CODES,
+        LIMIT_CODES,
+        CLUSTER_CODES,
+        GATEWAY_CODES,
     )
     return dict(sorted((code, text) for family in families for code, text in family.items()))

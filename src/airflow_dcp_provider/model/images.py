@@ -17,9 +17,11 @@ class Images:
     :param rules: ``<engine type>/<engine version>``, ``<engine version>`` or ``default`` -> image.
     :param policy: one of :data:`IMAGE_POLICIES`.
     :param allowed_registries: registries, or registries with a path, that images may come from; empty means any.
+    :param core_etl: whether the images bring ``core_etl`` at ``/opt/dcp``; otherwise it is sent along with each application.
     """
 
     registry: str = ""
     rules: Mapping[str, str] = field(default_factory=dict)
     policy: str = "any"
     allowed_registries: tuple[str, ...] = ()
+    core_etl: bool = False

@@ -13,6 +13,7 @@ RESOURCE_NAME_LIMIT = 46
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 _DAG_ID = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -25,6 +26,11 @@ def is_identifier(name: str) -> bool:
 def is_dns_label(name: str) -> bool:
     """Whether ``name`` is a DNS-1035 label of at most 63 characters."""
     return bool(_DNS_1035.fullmatch(name)) and len(name) <= 63
+
+
+def is_namespace(name: str) -> bool:
+    """Whether ``name`` can be a Kubernetes namespace (a DNS-1123 label of at most 63 characters)."""
+    return bool(_DNS_1123.fullmatch(name)) and len(name) <= 63
 
 
 def is_dag_id(name: str) -> bool:
