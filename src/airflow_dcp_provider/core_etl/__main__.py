@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
 from .faults import EXIT_CRASH, EXIT_OK, DriverError
-from .report import Report, log_to_stdout
+from .report import TERMINATION_LOG, Report, log_to_stdout, tell_container
 from .spec import Job, parse_job
 
 LOG = logging.getLogger("core_etl")
@@ -40,8 +41,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         LOG.exception("the driver failed")
         report.error = DriverError("DCP349", f"the driver failed: {error!r}", "the driver's log has the whole stack", EXIT_CRASH)
     report.seconds["total"] = time.monotonic() - started
+    line = report.line()
+    tell_container(line, os.environ.get(TERMINATION_LOG))
     sys.stderr.flush()
-    sys.stdout.write(f"{report.line()}\n")
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
     return report.error.exit_code if report.error else EXIT_OK
 

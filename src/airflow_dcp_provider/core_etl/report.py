@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from . import VERSION
@@ -18,6 +19,27 @@ LOG = logging.getLogger("core_etl")
 
 WRITTEN = "written"
 NO_CHANGE = "no-change"
+
+
+#: Names the environment variable that holds the path of the container's termination message. Without it there is none to write.
+TERMINATION_LOG = "DCP_TERMINATION_LOG"
+
+#: Kubernetes keeps no more bytes of it; half a result would be none.
+_TERMINATION_BYTES = 4096
+
+
+def tell_container(line: str, path: Optional[str]) -> None:
+    """Write the result line as the container's termination message, which outlives the log and needs no right to read logs.
+
+    :param path: as :data:`TERMINATION_LOG` gives it; None where nobody reads such a message.
+    """
+    data = f"{line}\n".encode("utf-8")
+    if not path or len(data) > _TERMINATION_BYTES:
+        return
+    try:
+        Path(path).write_bytes(data)
+    except OSError as error:
+        LOG.warning("the termination message could not be written: %s", error)
 
 
 def log_to_stdout() -> None:

@@ -1,0 +1,76 @@
+"""Names, labels, annotations and API paths of what an attempt has on a cluster. Pure functions."""
+
+from __future__ import annotations
+
+from airflow_dcp_provider.model.execution import AttemptRef, AttemptRequest
+from airflow_dcp_provider.model.names import label_value
+
+#: The custom resource of the Kubeflow Spark operator. The full group is always used: another operator has the same short names.
+GROUP_VERSION = "sparkoperator.k8s.io/v1beta2"
+KIND = "SparkApplication"
+PLURAL = "sparkapplications"
+
+_PREFIX = "spark-runner"
+EXECUTION_ID = f"{_PREFIX}/execution-id"
+ATTEMPT = f"{_PREFIX}/attempt"
+JOB_NAME = f"{_PREFIX}/job-name"
+TEAM = f"{_PREFIX}/team"
+ENVIRONMENT = f"{_PREFIX}/environment"
+FINGERPRINT = f"{_PREFIX}/fingerprint"
+#: On the ConfigMaps beside an application: what they are.
+KIND_LABEL = f"{_PREFIX}/kind"
+FILES_KIND, CANCELLED_KIND = "files", "cancelled"
+
+#: Annotations: the :class:`AttemptRequest` as JSON, the round that waits for the attempt, and how it ended once that is known.
+REQUEST = f"{_PREFIX}/request"
+WAITED_BY = f"{_PREFIX}/waited-by"
+VERDICT = f"{_PREFIX}/verdict"
+
+#: The operator puts it on every pod of an application.
+APP_NAME = "sparkoperator.k8s.io/app-name"
+
+#: Spark's own name for the driver's container.
+DRIVER_CONTAINER = "spark-kubernetes-driver"
+
+#: Labels that Spark keeps for its own bookkeeping; with one of them in a resource, Spark refuses to start the driver.
+RESERVED_LABELS = frozenset({"spark-role", "spark-app-selector", "spark-exec-id", "spark-app-name"})
+
+
+def labels(request: AttemptRequest) -> dict[str, str]:
+    """Return the labels of everything that belongs to the attempt; they lead back to it without a database."""
+    ref, job = request.ref, request.job
+    return {
+        EXECUTION_ID: label_value(ref.execution_id),
+        ATTEMPT: str(ref.attempt),
+        JOB_NAME: label_value(str(job.get("name", ""))),
+        TEAM: label_value(str(job.get("team", ""))),
+        ENVIRONMENT: label_value(ref.environment),
+        FINGERPRINT: label_value(request.fingerprint),
+    }
+
+
+def files_name(ref: AttemptRef) -> str:
+    """Return the name of the ConfigMap that holds the driver's files."""
+    return f"{ref.name}-files"
+
+
+def tombstone_name(ref: AttemptRef) -> str:
+    """Return the name of the ConfigMap that says that the attempt was cancelled."""
+    return f"{ref.name}-cancelled"
+
+
+def applications_path(namespace: str, name: str = "") -> str:
+    """Return the path of a namespace's applications, or of one of them."""
+    base = f"/apis/{GROUP_VERSION}/namespaces/{namespace}/{PLURAL}"
+    return f"{base}/{name}" if name else base
+
+
+def core_path(namespace: str, plural: str, name: str = "") -> str:
+    """Return the path of core resources (``pods``, ``configmaps``, ``events``), or of one of them."""
+    base = f"/api/v1/namespaces/{namespace}/{plural}"
+    return f"{base}/{name}" if name else base
+
+
+def execution_selector(execution_id: str) -> str:
+    """Return the label selector of everything that belongs to an execution."""
+    return f"{EXECUTION_ID}={label_value(execution_id)}"

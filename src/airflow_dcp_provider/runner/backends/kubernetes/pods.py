@@ -1,0 +1,127 @@
+"""What an application's pods tell: which of them still run, how the driver ended, and its log."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
+from airflow_dcp_provider.runner.backends.kubernetes.names import APP_NAME, DRIVER_CONTAINER, core_path
+from airflow_dcp_provider.runner.backends.kubernetes.problems import INVALID, NOT_FOUND, KubernetesProblem
+
+#: How many lines of the log's end are read for the result and the diagnosis.
+TAIL_LINES = 1000
+
+#: Bytes that a piece of the log may have beside what was asked for: time stamps, and lines that were read before.
+_SLACK = 64 * 1024
+
+_STAMPED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z (.*)", re.DOTALL)
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_SECOND = 1_000_000_000
+
+
+def is_live(pod: Mapping[str, Any]) -> bool:
+    """Whether Spark may still run in the pod. A sidecar that goes on after Spark's own container has ended does not count."""
+    status = pod.get("status") or {}
+    if status.get("phase") in {"Succeeded", "Failed"}:
+        return False
+    spark = [item for item in status.get("containerStatuses") or [] if str(item.get("name")).startswith("spark-kubernetes-")]
+    return not spark or any(not (item.get("state") or {}).get("terminated") for item in spark)
+
+
+def driver_end(pod: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return how the driver's container ended (``exitCode``, ``reason``, ``message``), empty while it has not."""
+    for item in ((pod or {}).get("status") or {}).get("containerStatuses") or []:
+        if item.get("name") == DRIVER_CONTAINER:
+            return (item.get("state") or {}).get("terminated") or {}
+    return {}
+
+
+def pods_of(api: KubernetesApi, namespace: str, name: str) -> list[dict[str, Any]]:
+    """Return all pods of an application.
+
+    :raises KubernetesProblem: when they cannot be listed.
+    """
+    answer = api.request("GET", core_path(namespace, "pods"), params={"labelSelector": f"{APP_NAME}={name}"})
+    return list(answer.get("items") or [])
+
+
+def events_of(api: KubernetesApi, namespace: str, names: list[str]) -> list[dict[str, Any]]:
+    """Return what Kubernetes tells of these objects; nothing where that may not be read.
+
+    :raises KubernetesProblem: when the server cannot be asked.
+    """
+    found: list[dict[str, Any]] = []
+    for name in names:
+        try:
+            answer = api.request("GET", core_path(namespace, "events"), params={"fieldSelector": f"involvedObject.name={name}"})
+        except KubernetesProblem as problem:
+            if problem.status != 403:
+                raise
+            return found
+        found += answer.get("items") or []
+    return found
+
+
+def log_end(api: KubernetesApi, namespace: str, pod: str) -> str | None:
+    """Return the end of the driver's log, empty while there is none; None when it cannot be had now."""
+    try:
+        return api.text(f"{core_path(namespace, 'pods', pod)}/log", params={"container": DRIVER_CONTAINER, "tailLines": TAIL_LINES})
+    except KubernetesProblem as problem:
+        # The container has not started, or the pod has gone.
+        return "" if problem.cause in {INVALID, NOT_FOUND} else None
+
+
+def log_piece(api: KubernetesApi, namespace: str, pod: str, offset: int, limit: int) -> tuple[str, int]:
+    """Return whole lines of the driver's log after ``offset``, at most about ``limit`` bytes, and the offset to go on from.
+
+    An offset is the time of the last line that was read, in nanoseconds: a node rotates logs, so that a count of bytes would soon
+    lead elsewhere.
+
+    :raises KubernetesProblem: when the log cannot be read; a pod that is gone or has not started has an empty one.
+    """
+    room = limit + _SLACK
+    while True:
+        params: dict[str, Any] = {"container": DRIVER_CONTAINER, "timestamps": "true", "limitBytes": room}
+        if offset:
+            # The server knows whole seconds only; what was read already is dropped below.
+            params["sinceTime"] = dt.datetime.fromtimestamp(offset // _SECOND, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        try:
+            text = api.text(f"{core_path(namespace, 'pods', pod)}/log", params=params)
+        except KubernetesProblem as problem:
+            if problem.cause in {INVALID, NOT_FOUND}:
+                return "", offset
+            raise
+        cut = len(text.encode()) >= room
+        piece, reached = _after(text, offset, limit, cut=cut)
+        if piece or not cut:
+            return piece, reached
+        room *= 4
+
+
+def _after(text: str, offset: int, limit: int, *, cut: bool) -> tuple[str, int]:
+    """Return the lines of a log with time stamps that come after ``offset``.
+
+    :param cut: the text ends where the server's limit was, perhaps inside a line.
+    """
+    found: list[str] = []
+    size, reached = 0, offset
+    # Not splitlines: it also splits at characters that may stand inside a line.
+    for line in _LINE.findall(text[: text.rfind("\n") + 1] if cut else text):
+        match = _STAMPED.fullmatch(line)
+        if match is None or (at := _nanoseconds(match.group(1), match.group(2) or "")) <= offset:
+            continue
+        size += len(match.group(3).encode())
+        # Lines of the very same time stay together: an offset cannot lie between them.
+        if found and size > limit and at > reached:
+            break
+        found.append(match.group(3))
+        reached = at
+    return "".join(found), reached
+
+
+def _nanoseconds(seconds: str, fraction: str) -> int:
+    moment = dt.datetime.fromisoformat(f"{seconds}+00:00")
+    return int(moment.timestamp()) * _SECOND + int(fraction.ljust(9, "0") or 0)

@@ -1,0 +1,212 @@
+"""The SparkApplication of an attempt, whole, as a pure function of its request and its environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_dcp_provider.core_etl.report import TERMINATION_LOG
+from airflow_dcp_provider.model.environment import Environment
+from airflow_dcp_provider.model.execution import AttemptRequest
+from airflow_dcp_provider.model.job import JobSpec
+from airflow_dcp_provider.model.names import label_value
+from airflow_dcp_provider.model.quantities import memory_bytes
+from airflow_dcp_provider.runner.backends.kubernetes.driver_files import IMAGE_MAIN, JOB_SPEC, MAIN, MOUNT
+from airflow_dcp_provider.runner.backends.kubernetes.names import (
+    GROUP_VERSION,
+    KIND,
+    REQUEST,
+    RESERVED_LABELS,
+    files_name,
+    labels,
+)
+from airflow_dcp_provider.runner.backends.kubernetes.spark_settings import secret_variables, spark_conf
+from airflow_dcp_provider.runner.drivers import driver_of
+
+#: The volume of the driver's files, and the one that the log sidecar reads.
+_FILES_VOLUME = "dcp-files"
+
+#: A JVM driver's jar in the image, as the first design document's image has it.
+_JVM_JAR = "local:///opt/spark/jars/core-etl-driver-bundle{version}.jar"
+
+#: Memory beside the heap, as a share of it and at least so many mebibytes. The driver runs Python beside its JVM.
+_DRIVER_OVERHEAD, _EXECUTOR_OVERHEAD = (0.20, 512), (0.10, 384)
+
+_PULL_POLICY = "spark.kubernetes.container.image.pullPolicy"
+
+_OPENTELEMETRY = "-javaagent:{path} -Dotel.service.name={service} -Dotel.resource.attributes={attributes}"
+
+
+def spark_application(
+    request: AttemptRequest,
+    environment: Environment,
+    *,
+    image: str,
+    catalogs: Mapping[str, Mapping[str, str]] | None = None,
+    core_etl_main_classes: tuple[str, ...] | None = None,
+) -> dict[str, Any]:
+    """Return the resource to create for an attempt.
+
+    :param image: of driver and executors, as the gateway chose it.
+    :param catalogs: alias -> Spark's properties of its Iceberg catalog.
+    :param core_etl_main_classes: ends of main class names that mean our own driver; None for the built-in ones.
+    :raises DcpEnvironmentError: DCP412 when a credential could only be written in clear.
+    """
+    job = JobSpec.from_dict(request.job)
+    own = labels(request)
+    return {
+        "apiVersion": GROUP_VERSION,
+        "kind": KIND,
+        "metadata": {
+            "name": request.ref.name,
+            "namespace": request.ref.namespace,
+            "labels": {**_pod_labels(job, environment), **own},
+            "annotations": {REQUEST: json.dumps(request.to_dict())},
+        },
+        "spec": {
+            **_program(job, environment, core_etl_main_classes),
+            "mode": "cluster",
+            "image": image,
+            "imagePullPolicy": environment.spark_defaults.get(_PULL_POLICY) or _pull_policy(image),
+            "sparkVersion": job.engine.version,
+            "sparkConf": spark_conf(job, environment, catalogs or {}),
+            # Retries are the execution's: each has a resource of its own.
+            "restartPolicy": {"type": "Never"},
+            "driver": _driver(request, job, environment),
+            "executor": _executor(request, job, environment),
+            "volumes": [{"name": _FILES_VOLUME, "configMap": {"name": files_name(request.ref)}}, *map(dict, environment.volumes)],
+            **_dynamic_allocation(job, environment),
+            **_lifetime(environment),
+            **_scheduler(environment),
+        },
+    }
+
+
+def _pull_policy(image: str) -> str:
+    """Return Kubernetes' own default, which Spark's differs from: only what has no tag of its own is looked for each time."""
+    tag = image.rpartition("/")[2].partition(":")[2]
+    return "IfNotPresent" if "@" in image or tag not in {"", "latest"} else "Always"
+
+
+def _program(job: JobSpec, environment: Environment, core_etl_main_classes: tuple[str, ...] | None) -> dict[str, Any]:
+    """Return what the driver runs: ``core_etl`` from the ConfigMap or the image, or the manifest's own JVM class."""
+    spec = ["--job-spec", f"{MOUNT}/{JOB_SPEC}"]
+    known = () if core_etl_main_classes is None else (core_etl_main_classes,)
+    if driver_of(job.core_etl, *known) == "jvm":
+        version = f"-{job.core_etl.version}" if job.core_etl.version else ""
+        return {
+            "type": "Scala",
+            "mainClass": job.core_etl.main_class,
+            "mainApplicationFile": _JVM_JAR.format(version=version),
+            "arguments": [*job.core_etl.arguments, *spec],
+        }
+    main = IMAGE_MAIN if environment.images.core_etl else f"{MOUNT}/{MAIN}"
+    return {"type": "Python", "pythonVersion": "3", "mainApplicationFile": f"local://{main}", "arguments": spec}
+
+
+def _driver(request: AttemptRequest, job: JobSpec, environment: Environment) -> dict[str, Any]:
+    size = job.resources.driver
+    mount = {"name": _FILES_VOLUME, "mountPath": MOUNT, "readOnly": True}
+    found: dict[str, Any] = {
+        "cores": size.cores,
+        "memory": size.memory,
+        **_overhead("driver", size.memory, _DRIVER_OVERHEAD, job, environment),
+        "env": [{"name": TERMINATION_LOG, "value": "/dev/termination-log"}, *secret_variables(environment)],
+        "volumeMounts": [mount, *map(dict, environment.volume_mounts)],
+        **_pod(request, job, environment, "driver"),
+    }
+    if environment.fluent_bit:
+        found["sidecars"] = [_fluent_bit(environment)]
+    return {key: value for key, value in found.items() if value not in ([], {})}
+
+
+def _executor(request: AttemptRequest, job: JobSpec, environment: Environment) -> dict[str, Any]:
+    size = job.resources.executor
+    found: dict[str, Any] = {
+        "cores": size.cores,
+        "memory": size.memory,
+        "instances": size.instances,
+        **_overhead("executor", size.memory, _EXECUTOR_OVERHEAD, job, environment),
+        "volumeMounts": [*map(dict, environment.volume_mounts)],
+        **_pod(request, job, environment, "executor"),
+    }
+    return {key: value for key, value in found.items() if value not in ([], {})}
+
+
+def _pod(request: AttemptRequest, job: JobSpec, environment: Environment, role: str) -> dict[str, Any]:
+    """Return what driver and executors have in common."""
+    found: dict[str, Any] = {
+        "labels": {**_pod_labels(job, environment), **labels(request)},
+        "nodeSelector": dict(environment.node_selector),
+        "tolerations": [dict(toleration) for toleration in environment.tolerations],
+    }
+    if environment.service_account:
+        found["serviceAccount"] = environment.service_account
+    # With a batch scheduler the whole application has the class, and the scheduler gives it to the pods.
+    if environment.priority_class and not environment.batch_scheduler:
+        found["priorityClassName"] = environment.priority_class
+    if environment.opentelemetry_agent:
+        found["javaOptions"] = _OPENTELEMETRY.format(
+            path=environment.opentelemetry_agent,
+            service=request.ref.name,
+            attributes=f"dcp.execution.id={request.ref.execution_id},dcp.attempt={request.ref.attempt},spark.role={role}",
+        )
+    return found
+
+
+def _pod_labels(job: JobSpec, environment: Environment) -> dict[str, str]:
+    """Return the manifest's and the environment's labels; those that Spark keeps for itself are left out."""
+    given = {**environment.labels, **job.labels}
+    return {key: label_value(str(value)) for key, value in given.items() if key not in RESERVED_LABELS}
+
+
+def _overhead(role: str, memory: str, share: tuple[float, int], job: JobSpec, environment: Environment) -> dict[str, str]:
+    """Return the memory beside the heap, unless a Spark setting says it."""
+    setting = f"spark.{role}.memoryOverhead"
+    asked = {**environment.spark_defaults, **job.spark_conf}
+    if setting in asked or f"{setting}Factor" in asked:
+        return {}
+    part, least = share
+    return {"memoryOverhead": f"{max(int(memory_bytes(memory) * part) // 2**20, least)}m"}
+
+
+def _dynamic_allocation(job: JobSpec, environment: Environment) -> dict[str, Any]:
+    """Return how many executors there may be, where their number is not fixed."""
+    size = job.resources.executor
+    asked = {**environment.spark_defaults, **job.spark_conf}
+    bounded = size.min_instances is not None or size.max_instances is not None
+    if not bounded and asked.get("spark.dynamicAllocation.enabled") != "true":
+        return {}
+    most = size.max_instances if size.max_instances is not None else max(size.instances, size.min_instances or 0)
+    least = min(size.min_instances if size.min_instances is not None else 1, most)
+    return {
+        "dynamicAllocation": {
+            "enabled": True,
+            "initialExecutors": min(max(size.instances, least), most),
+            "minExecutors": least,
+            "maxExecutors": most,
+            "shuffleTrackingEnabled": True,
+        }
+    }
+
+
+def _lifetime(environment: Environment) -> dict[str, Any]:
+    return {} if environment.ttl_seconds is None else {"timeToLiveSeconds": environment.ttl_seconds}
+
+
+def _scheduler(environment: Environment) -> dict[str, Any]:
+    if not environment.batch_scheduler:
+        return {}
+    options = {"priorityClassName": environment.priority_class} if environment.priority_class else {}
+    return {"batchScheduler": environment.batch_scheduler, **({"batchSchedulerOptions": options} if options else {})}
+
+
+def _fluent_bit(environment: Environment) -> dict[str, Any]:
+    """Return the sidecar that forwards logs; its configuration is its image's."""
+    return {
+        "name": "fluent-bit",
+        "image": environment.fluent_bit,
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
+        "volumeMounts": [dict(mount) for mount in environment.volume_mounts],
+    }

@@ -1,0 +1,113 @@
+"""The Spark configuration of an attempt on a cluster: the environment's below the manifest's below the platform's. Pure functions.
+
+Credentials never stand here: a resource is read by many. The driver gets them from a Secret as environment variables and sets them
+when its session starts (:mod:`airflow_dcp_provider.core_etl.session`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_dcp_provider.model.environment import Environment
+from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.model.job import JobSpec
+
+#: The environment variable that names the driver's secret settings: Spark setting -> variable that holds its value.
+SECRET_SETTINGS = "DCP_SECRET_SETTINGS"  # noqa: S105 - a name
+
+_ICEBERG_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+_SPARK_CATALOG = "org.apache.iceberg.spark.SparkCatalog"
+
+_SECRET = re.compile(
+    r"(credential|password|passwd|token|secret|secret[-._]?(access[-._]?)?key|access[-._]key([-._]id)?|account[-._]key|api[-._]?key"
+    r"|private[-._]key|authorization)$",
+    re.IGNORECASE,
+)
+
+#: Below everything: what an environment's defaults may change.
+_DEFAULTS = {
+    "spark.ui.showConsoleProgress": "false",
+    # Dead executors and their pods are removed; a job is never judged by them.
+    "spark.kubernetes.executor.deleteOnTermination": "true",
+}
+
+#: Spark shows and logs its settings; what looks like a secret is left out of both.
+_REDACTION = "(?i)secret|password|passwd|token|access[.-]?key|account[.-]?key|credential|authorization"
+
+
+def is_secret(setting: str) -> bool:
+    """Whether a setting or a catalog's property holds what only its reader may know, by its name."""
+    return bool(_SECRET.search(setting))
+
+
+def spark_conf(job: JobSpec, environment: Environment, catalogs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return ``spec.sparkConf``.
+
+    :param catalogs: alias -> Spark's properties of its Iceberg catalog; secret ones are left to the environment's Secrets.
+    :raises DcpEnvironmentError: DCP412 when a credential could only be written in clear.
+    """
+    asked = {**environment.spark_defaults, **job.spark_conf}
+    for setting in sorted(asked):
+        if is_secret(setting) and asked[setting]:
+            raise DcpEnvironmentError(
+                f"{setting} of {job.manifest_id} would stand in clear in a resource of environment {environment.name}",
+                code="DCP412",
+                hint="keep it in a Kubernetes Secret: name that in the field `catalog_secrets` of the environment's connection",
+            )
+    conf = {**_DEFAULTS, **_event_log(environment), **asked, **_platform(asked, environment, catalogs)}
+    return {key: conf[key] for key in sorted(conf) if not key.startswith("spark.dynamicAllocation.")}
+
+
+def secret_variables(environment: Environment) -> list[dict[str, Any]]:
+    """Return the driver's environment variables that come from Secrets, and the one that says what they mean."""
+    found: list[dict[str, Any]] = []
+    settings: dict[str, str] = {}
+    for alias, source in sorted(environment.catalog_secrets.items()):
+        for name, key in sorted(source["keys"].items()):
+            variable = re.sub(r"[^A-Z0-9]", "_", f"DCP_CATALOG_{alias}_{name}".upper())
+            settings[f"spark.sql.catalog.{alias}.{name}"] = variable
+            found.append({"name": variable, "valueFrom": {"secretKeyRef": {"name": source["secret"], "key": key}}})
+    if settings:
+        found.append({"name": SECRET_SETTINGS, "value": json.dumps(settings, sort_keys=True)})
+    return found
+
+
+def _platform(asked: Mapping[str, str], environment: Environment, catalogs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return what neither a manifest nor an environment's defaults decide."""
+    extensions = [_ICEBERG_EXTENSIONS, *asked.get("spark.sql.extensions", "").split(",")]
+    return {
+        **_catalog_properties(environment, catalogs),
+        "spark.sql.extensions": ",".join(dict.fromkeys(name for name in extensions if name)),
+        **({"spark.sql.defaultCatalog": environment.write_catalog} if environment.write_catalog in catalogs else {}),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.redaction.regex": _REDACTION,
+    }
+
+
+def _catalog_properties(environment: Environment, catalogs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    properties: dict[str, str] = {}
+    for alias, own in sorted(catalogs.items()):
+        prefix = f"spark.sql.catalog.{alias}"
+        by_secret = (environment.catalog_secrets.get(alias) or {}).get("keys") or {}
+        missing = sorted(key for key, value in own.items() if is_secret(key) and value and key not in by_secret)
+        if missing:
+            raise DcpEnvironmentError(
+                f"environment {environment.name} names no Secret for {', '.join(missing)} of catalog `{alias}`",
+                code="DCP412",
+                hint=f'pods read credentials from Secrets only; add {{"{alias}": {{"secret": "<name>", "keys": {{"{missing[0]}": '
+                '"<key>"}}} to the field `catalog_secrets` of its connection',
+            )
+        properties[prefix] = _SPARK_CATALOG
+        # A cached table would hide what another run commits meanwhile.
+        properties[f"{prefix}.cache-enabled"] = "false"
+        properties.update({f"{prefix}.{key}": value for key, value in own.items() if not is_secret(key)})
+    return properties
+
+
+def _event_log(environment: Environment) -> dict[str, str]:
+    if not environment.event_log_dir:
+        return {}
+    return {"spark.eventLog.enabled": "true", "spark.eventLog.dir": environment.event_log_dir}
