@@ -8,6 +8,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
+
+from tests.support.kubernetes.fixtures import (  # noqa: F401
+    api_server,
+    fake_kubelet,
+    kube_namespace,
+    kubernetes_programs,
+    new_api_server,
+    operator_simulator,
+)
+
 # Airflow reads these when it is first imported, which a test module may do before any fixture runs.
 _HOME = tempfile.mkdtemp(prefix="dcp-tests-airflow-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
@@ -16,3 +27,15 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = f"{_HOME}/dags"
 Path(_HOME, "dags").mkdir()
 os.environ.pop("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker of the tests that use a real API server."""
+    config.addinivalue_line("markers", "kubernetes: uses a real Kubernetes API server")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that asks for a fixture on the API server."""
+    for item in items:
+        if "kubernetes_programs" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.kubernetes)
