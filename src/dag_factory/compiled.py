@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_dcp_provider.model.errors import ManifestError, Position, Problem
-from airflow_dcp_provider.model.job import Column, JobSpec
+from airflow_dcp_provider.model.job import Column
 from dag_factory.manifest.settings import CompileSettings
 from dag_factory.plugins.plan import LogicalPlan
 from dag_factory.primitives.model import AirflowDag, CoreEtlJob, IcebergTable
@@ -59,7 +59,7 @@ class CompiledManifest:
             "path": self.path,
             "text": self.text,
             "dag": asdict(self.dag),
-            "jobs": {name: {"job": job.job.to_dict(), "fingerprint": job.fingerprint} for name, job in self.jobs.items()},
+            "jobs": {name: job.to_dict() for name, job in self.jobs.items()},
             "tables": {name: [asdict(table) for table in tables] for name, tables in self.tables.items()},
             "plans": {name: plan.to_dict() for name, plan in self.plans.items()},
             "files": list(self.files),
@@ -74,7 +74,7 @@ class CompiledManifest:
             **{
                 **data,
                 "dag": _dag(data["dag"]),
-                "jobs": {name: CoreEtlJob(JobSpec.from_dict(job["job"]), job["fingerprint"]) for name, job in data["jobs"].items()},
+                "jobs": {name: CoreEtlJob.from_dict(job) for name, job in data["jobs"].items()},
                 "tables": {name: tuple(_table(table) for table in tables) for name, tables in data["tables"].items()},
                 "plans": {name: LogicalPlan(**plan) for name, plan in data["plans"].items()},
                 "files": tuple(data["files"]),

@@ -34,6 +34,7 @@ from dag_factory.manifest.schema_check import SchemaChecker
 from dag_factory.manifest.settings import CompileSettings
 from dag_factory.manifest.yaml_reader import read_yaml
 from dag_factory.plugins.base import Plugin
+from dag_factory.plugins.job_places import job_places
 from dag_factory.plugins.plan import LogicalPlan
 from dag_factory.plugins.registry import Registry, load_registry
 from dag_factory.primitives.model import AirflowDag, ContinuousJob, CoreEtlJob, IcebergTable, Primitive
@@ -256,10 +257,12 @@ def _assemble(
     plugin: Plugin, found: Sequence[tuple[ResolvedManifest, _Variant]], wanted: Sequence[str], warnings: tuple[Problem, ...]
 ) -> CompiledManifest:
     read: dict[str, LogicalPlan] = {}
+    places: dict[str, dict[str, tuple[str, int, int]]] = {}
     for manifest, variant in found:
         if variant.compiled:
             plan = plugin.parse_manifest(manifest)
             read |= {environment: replace(plan, environment=environment) for environment in variant.compiled}
+            places |= dict.fromkeys(variant.compiled, job_places(manifest))
     plans = {environment: read[environment] for environment in wanted}
     parts = {environment: plugin.primitives(plan) for environment, plan in plans.items()}
     files, name = found[0][0].files, found[0][0].path
@@ -271,7 +274,7 @@ def _assemble(
         path=name,
         text=files.texts[name],
         dag=next(part for part in parts[deployed] if isinstance(part, AirflowDag)),
-        jobs={each: _job(primitives) for each, primitives in parts.items()},
+        jobs={each: _job(primitives, places[each]) for each, primitives in parts.items()},
         tables={each: tuple(part for part in primitives if isinstance(part, IcebergTable)) for each, primitives in parts.items()},
         plans=plans,
         files=tuple(sorted(files.texts)),
@@ -280,7 +283,7 @@ def _assemble(
     )
 
 
-def _job(parts: Iterable[Primitive]) -> CoreEtlJob:
+def _job(parts: Iterable[Primitive], places: Mapping[str, tuple[str, int, int]]) -> CoreEtlJob:
     found = next(part for part in parts if isinstance(part, CoreEtlJob | ContinuousJob))
     # A streaming job travels the same way; the Spark Runner refuses it in one clear sentence.
-    return CoreEtlJob(found.job, found.fingerprint)
+    return CoreEtlJob(found.job, found.fingerprint, places)

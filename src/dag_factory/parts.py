@@ -18,7 +18,7 @@ class DagParts:
 
     :param path: the manifest's path relative to its folder.
     :param dag: :class:`~dag_factory.primitives.model.AirflowDag` as a mapping.
-    :param jobs: environment -> ``{"job": ..., "fingerprint": ...}``.
+    :param jobs: environment -> ``{"job": ..., "fingerprint": ..., "places": ...}``.
     :param tables: environment -> tables to make sure of.
     :param inlets: asset URIs that the deployment's environment reads; ``outlets`` likewise those that it writes.
     """
@@ -61,7 +61,7 @@ def dag_parts(compiled: CompiledManifest, deployment_environment: str) -> DagPar
         "path": compiled.path,
         "text": compiled.text,
         "dag": asdict(compiled.dag),
-        "jobs": {name: {"job": job.job.to_dict(), "fingerprint": job.fingerprint} for name, job in compiled.jobs.items()},
+        "jobs": {name: job.to_dict() for name, job in compiled.jobs.items()},
         "tables": {name: [asdict(table) for table in tables] for name, tables in compiled.tables.items()},
         "inlets": inlets,
         "outlets": outlets,

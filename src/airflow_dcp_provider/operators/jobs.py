@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_dcp_provider.gateway.images import image_for
+from airflow_dcp_provider.gateway.limits import check_limits
+from airflow_dcp_provider.gateway.namespaces import check_team
+from airflow_dcp_provider.gateway.places import Places
 from airflow_dcp_provider.hooks.settings import read_settings
+from airflow_dcp_provider.model.environment import KUBERNETES_BACKENDS
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, UsageError
 from airflow_dcp_provider.model.execution import Actor, AttemptRequest
 from airflow_dcp_provider.model.job import JobSpec
@@ -26,12 +31,14 @@ class RunJob:
 
     :param job: resolved and rendered.
     :param fingerprint: of the job as it was before it was rendered.
+    :param places: where the manifest says what environments limit; empty for a hand-written DAG's job.
     """
 
     job: JobSpec
     fingerprint: str
     environment: str
     date: RunDate
+    places: Places = field(default_factory=dict)
 
 
 def resolve_job(
@@ -43,7 +50,7 @@ def resolve_job(
     """Return this run's job.
 
     :param job: a hand-written DAG's one job, as a mapping with :class:`JobSpec`'s fields; it runs in any environment.
-    :param jobs: a generated DAG's jobs, environment -> ``{"job", "fingerprint"}``; only the chosen one is looked at.
+    :param jobs: a generated DAG's jobs, environment -> ``{"job", "fingerprint", "places"}``; only the chosen one is looked at.
     :param own_environment: the environment that the task was given, or None.
     :raises DcpEnvironmentError: DCP415 when the run chose an environment that is not offered.
     :raises ExecutionError: DCP312 when a template cannot be rendered.
@@ -54,16 +61,16 @@ def resolve_job(
     if jobs is not None:
         name = choose_environment(context, own_environment, settings.environment, list(jobs))
         entry = jobs[name]
-        plain, mark = dict(entry["job"]), str(entry["fingerprint"])
+        plain, mark, places = dict(entry["job"]), str(entry["fingerprint"]), entry.get("places") or {}
     else:
         plain = job.to_dict() if isinstance(job, JobSpec) else dict(job or {})
         wanted = own_environment or plain.get("environment")
         name = choose_environment(context, wanted, settings.environment, settings.environments)
         plain["environment"] = name
-        mark = fingerprint(plain)
+        mark, places = fingerprint(plain), {}
     rendered = plain if plain.get("rendered") else render_job(plain, template_context(context, name))
     try:
-        return RunJob(JobSpec.from_dict(rendered), mark, name, date)
+        return RunJob(JobSpec.from_dict(rendered), mark, name, date, places)
     except TypeError as error:
         raise UsageError(
             f"the job is not complete or has an unknown field: {error}",
@@ -71,23 +78,23 @@ def resolve_job(
         ) from error
 
 
-def check_job(job: JobSpec, environment: Environment) -> None:
+def check_job(job: JobSpec, environment: Environment, places: Places | None = None) -> None:
     """Refuse a job that the environment does not serve, before anything is started for it.
 
+    :param places: where fields of the job stand in its manifest, for messages.
     :raises DcpEnvironmentError: DCP418 for the job's team, DCP411 for a catalog alias that the environment lacks, DCP419 for a sink
-        in a catalog that it only reads.
+        in a catalog that it only reads, DCP482 or DCP486 when the environment has no image for it.
+    :raises ManifestError: when it asks for more than the environment's limits, or for an image that it does not run.
     """
+    check_team(environment, job.team)
+    check_limits(job, environment, places)
+    if environment.backend in KUBERNETES_BACKENDS:
+        image_for(job, environment, places)
     for source in job.core_etl.job.sources:
         if source.catalog:
             environment.catalog(source.catalog)
     for sink in job.core_etl.job.sinks:
         check_writable(environment, sink.catalog, f"{sink.catalog}.{sink.database}.{sink.table}")
-    if environment.teams and job.team not in environment.teams:
-        raise DcpEnvironmentError(
-            f"environment {environment.name} does not serve the team `{job.team}` of {job.manifest_id}",
-            code="DCP418",
-            hint=f"it serves: {', '.join(environment.teams)}; its owner can add the team to the connection dcp_{environment.name}",
-        )
 
 
 def check_writable(environment: Environment, alias: str, table: str) -> None:

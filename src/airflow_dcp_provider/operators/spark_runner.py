@@ -86,7 +86,7 @@ class SparkRunnerSubmitOperator(BaseOperator):
             if found is None:
                 raise AssertionError
             environment = environment_for(found.environment)
-            check_job(found.job, environment)
+            check_job(found.job, environment, found.places)
             found = replace(found, job=with_lineage(found.job, context))
             self._runner = runner_for(environment)
             self._actor = actor_of(context)

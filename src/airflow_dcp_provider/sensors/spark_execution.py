@@ -180,7 +180,7 @@ class SparkExecutionSensor(BaseSensorOperator):
                     f"execution {handle.execution_id} runs in {handle.ref.environment}, not in {found.environment}",
                     hint="clear the submit task to run the job in the other environment",
                 )
-            check_job(found.job, environment_for(found.environment))
+            check_job(found.job, environment_for(found.environment), found.places)
             return with_lineage(found.job, context), found.fingerprint
 
         return resolve

@@ -32,10 +32,25 @@ class IcebergTable:
 
 @dataclass(frozen=True)
 class CoreEtlJob:
-    """The Spark job, resolved for one environment, with the fingerprint of its unrendered form."""
+    """The Spark job, resolved for one environment, with the fingerprint of its unrendered form.
+
+    :param places: where the manifest says what environments limit, see :mod:`dag_factory.plugins.job_places`.
+    """
 
     job: JobSpec
     fingerprint: str
+    places: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the job as JSON-ready values."""
+        places = {name: list(place) for name, place in self.places.items()}
+        return {"job": self.job.to_dict(), "fingerprint": self.fingerprint, "places": places}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CoreEtlJob:
+        """Build a job from :meth:`to_dict`'s values."""
+        places = {name: (file, line, column) for name, (file, line, column) in data["places"].items()}
+        return cls(JobSpec.from_dict(data["job"]), data["fingerprint"], places)
 
 
 @dataclass(frozen=True)
