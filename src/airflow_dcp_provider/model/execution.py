@@ -13,6 +13,9 @@ from typing import Any
 
 from airflow_dcp_provider.model.states import ExecutionState
 
+#: The reason of a cancellation that is a failure: the driver had not started in time, so that retries may follow.
+START_TIMEOUT = "start-timeout"
+
 
 class FailureKind(StrEnum):
     """Whose fault a failure is. Only ``USER`` is never retried; ``RESOURCES`` is retried with more memory."""
@@ -57,7 +60,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Cancellation:
-    """A wish to end one attempt: who asked, why (``kill``, ``timeout``, ``superseded`` or free text), when (epoch seconds)."""
+    """A wish to end one attempt: who asked, why (:data:`START_TIMEOUT`, ``kill``, ``timeout``, ``superseded``, free text), when (epoch seconds)."""
 
     asked_by: Actor
     reason: str = "kill"
@@ -91,6 +94,7 @@ class AttemptRequest:
     :param job: the rendered job of this attempt (:meth:`JobSpec.to_dict`), after remediation.
     :param fingerprint: hash of the unrendered, resolved manifest; remediation is not part of it.
     :param deadline: epoch seconds after which the attempt is cancelled, or None.
+    :param start_deadline: epoch seconds after which the attempt is given up if its driver has not started by then, or None.
     :param run_key: names the DAG run (``dag_id/run_id/map_index``), for appends that are idempotent for their run.
     :param ds: the run's own day, ``YYYY-MM-DD``.
     :param begun_by: the task and try that asked for this attempt.
@@ -113,6 +117,7 @@ class AttemptRequest:
     ds: str = ""
     remediation: str = ""
     memory_raises: int = 0
+    start_deadline: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the request as JSON-ready values."""

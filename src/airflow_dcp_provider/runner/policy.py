@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_dcp_provider.model.execution import Actor, Attempt, Cancellation, FailureKind
+from airflow_dcp_provider.model.execution import START_TIMEOUT, Actor, Attempt, Cancellation, FailureKind
 from airflow_dcp_provider.model.job import RetryPolicy
 from airflow_dcp_provider.model.states import ExecutionState
 
@@ -128,9 +128,29 @@ def next_step(latest: Attempt | None, policy: RetryPolicy, now: float, actor: Ac
         return _ended_step(latest, policy, now, actor, observe_only=observe_only)
     if latest.cancellation:
         return _cancelled_step(latest, latest.cancellation, now, actor, observe_only=observe_only)
+    return _living_step(latest, now)
+
+
+def _living_step(latest: Attempt, now: float) -> Step:
+    """Return the step while an attempt of this round goes on."""
     if _is_past(latest.request.deadline, now):
         return Cancel("timeout")
-    return Wait(latest.request.deadline)
+    if not_started(latest) and _is_past(latest.request.start_deadline, now):
+        return Cancel(START_TIMEOUT)
+    return Wait(due(latest))
+
+
+def not_started(attempt: Attempt) -> bool:
+    """Whether the attempt still waits for its driver to start, so that its start deadline counts."""
+    return attempt.state in {ExecutionState.SUBMITTED, ExecutionState.PENDING}
+
+
+def due(attempt: Attempt) -> float | None:
+    """Return when a living attempt must be looked at again even if nothing changes: its nearest deadline in epoch seconds."""
+    bounds = [attempt.request.deadline]
+    if not_started(attempt) and attempt.cancellation is None:
+        bounds.append(attempt.request.start_deadline)
+    return min((bound for bound in bounds if bound is not None), default=None)
 
 
 def _ended_step(latest: Attempt, policy: RetryPolicy, now: float, actor: Actor, *, observe_only: bool) -> Step:
@@ -170,6 +190,9 @@ def _ownership_step(latest: Attempt, actor: Actor) -> Step | None:
 def _cancelled_step(latest: Attempt, cancellation: Cancellation, now: float, actor: Actor, *, observe_only: bool) -> Step:
     if cancellation.reason == "timeout" or _is_past(latest.request.deadline, now):
         return _timed_out(latest)
+    if cancellation.reason == START_TIMEOUT:
+        # It is a failure as soon as nothing of it is left, and then retried like one.
+        return Wait(latest.request.deadline)
     same_task = cancellation.asked_by.task_id == actor.task_id
     if same_task and cancellation.asked_by.try_number > actor.try_number:
         return _superseded(latest)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, ExecutionError
@@ -65,6 +65,7 @@ class SparkRunner:
     :param memory_limit: bytes up to which memory is raised after an attempt ran out of it; None for what this machine can give.
     :param core_etl_main_classes: ends of main class names that mean our own driver.
     :param metrics: hears of every event, or None. It may fail as the store may.
+    :param start_timeout: seconds within which an attempt's driver must have started, or None.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class SparkRunner:
         memory_limit: int | None = None,
         core_etl_main_classes: Collection[str] = CORE_ETL_MAIN_CLASSES,
         metrics: Metrics | None = None,
+        start_timeout: float | None = None,
     ) -> None:
         self.backend = backend
         self._store = store
@@ -83,8 +85,9 @@ class SparkRunner:
         self._memory_limit = memory_limit
         self._core_etl_main_classes = tuple(core_etl_main_classes)
         self._metrics = metrics
-        #: State last seen of each attempt, so that the store hears of changes only.
-        self._seen: dict[AttemptRef, ExecutionState] = {}
+        self._start_timeout = start_timeout
+        #: Each attempt as it was last seen, so that the store hears of changes only.
+        self._seen: dict[AttemptRef, Attempt] = {}
 
     def submit(self, request: SubmitRequest) -> Execution:
         """Make sure that the execution has an attempt, and return its handle.
@@ -129,8 +132,14 @@ class SparkRunner:
         return attempt
 
     def cancel(self, ref: AttemptRef, cancellation: Cancellation) -> Attempt:
-        """Ask for the attempt's end and return when that is accepted, not when it has ended."""
-        attempt = self.backend.cancel(ref, cancellation)
+        """Ask for the attempt's end and return when that is accepted, not when it has ended.
+
+        :raises DcpEnvironmentError: when the backend cannot be asked. The wish is kept in the store then, for a sweep to complete.
+        """
+        try:
+            attempt = self.backend.cancel(ref, cancellation)
+        except DcpEnvironmentError as error:
+            raise self._kept_intent(ref, cancellation, error) from error
         if attempt is None:
             return _vanished(ref)
         self._record(attempt, "CANCEL", {"reason": cancellation.reason, "actor": str(cancellation.asked_by)})
@@ -141,6 +150,7 @@ class SparkRunner:
         execution: Execution,
         actor: Actor,
         fresh: Callable[[], tuple[JobSpec, str]] | None = None,
+        prove: Callable[[AttemptRequest], Mapping[str, Any] | None] | None = None,
     ) -> Outcome:
         """Do what the execution's latest attempt asks for, and say what the caller does next. Never waits.
 
@@ -148,11 +158,18 @@ class SparkRunner:
         :param actor: the waiting task, its try and the try that began its round.
         :param fresh: resolves the manifest as it is now, to a rendered job and its fingerprint; it is called only when an attempt
             is started from it. None means that no attempt is ever started: the caller only observes.
+        :param prove: called when the attempt has vanished: returns a driver's result when the tables show that it succeeded, else
+            None. Whatever it says, an attempt that has vanished is never started again here: somebody may have deleted it.
         :raises DcpEnvironmentError: when the backend refuses or cannot be reached.
         """
         latest: Attempt | None = None
         for _ in range(_MAX_STEPS):
             latest = self.backend.latest(execution.ref)
+            if latest is not None and latest.ref.attempt < execution.ref.attempt:
+                # The attempt that the caller knows is gone; an older one that is still there says nothing about it.
+                latest = None
+            if latest is None and prove is not None and (result := prove(execution.request)) is not None:
+                return self._proved(execution, result)
             if latest is not None:
                 self._record_state(latest)
                 execution = Execution(latest.request, execution.warnings)
@@ -166,6 +183,25 @@ class SparkRunner:
             except ExecutionError as error:
                 return Outcome(execution, latest, "failed", error=error)
         return Outcome(execution, latest, "wait", until=execution.request.deadline)
+
+    def _proved(self, execution: Execution, result: Mapping[str, Any]) -> Outcome:
+        """Return the outcome of an attempt that has vanished and whose tables show that it succeeded."""
+        message = f"{execution.ref.name} has vanished; its tables prove that it succeeded"
+        logger.info(message)
+        attempt = Attempt(execution.request, ExecutionState.SUCCEEDED, result=result, message=message)
+        self._record_state(attempt)
+        return Outcome(execution, attempt, "succeeded")
+
+    def _kept_intent(self, ref: AttemptRef, cancellation: Cancellation, error: DcpEnvironmentError) -> DcpEnvironmentError:
+        """Keep the wish to cancel in the store, and return the error that says so."""
+        details = {"ref": asdict(ref), "cancellation": asdict(cancellation), "error": error.message}
+        kept = self._record(self._seen.get(ref) or _vanished(ref), "CANCEL_INTENT", details)
+        said = "the wish is kept: `pretzel executions sweep` completes it" if kept else "the wish could not be kept: cancel again"
+        return DcpEnvironmentError(
+            f"{ref.name} could not be cancelled and may go on running: {error.message}",
+            code=error.code,
+            hint=f"{said}; {error.hint}",
+        )
 
     def _do(self, step: Step, latest: Attempt, actor: Actor, fresh: Callable[[], tuple[JobSpec, str]] | None) -> bool:
         """Carry out a step that changes something; False when it must wait for the old attempt's end."""
@@ -200,6 +236,7 @@ class SparkRunner:
             deadline=_deadline(now, job),
             run_key=request.run_key,
             ds=request.ds,
+            start_deadline=self._start_deadline(now),
         )
 
     def _next_request(
@@ -230,7 +267,11 @@ class SparkRunner:
             deadline=_deadline(first, job),
             remediation=remediation,
             memory_raises=raises,
+            start_deadline=self._start_deadline(now),
         )
+
+    def _start_deadline(self, now: float) -> float | None:
+        return None if self._start_timeout is None else now + self._start_timeout
 
     @staticmethod
     def _numbered(ref: AttemptRef, job: JobSpec, number: int) -> AttemptRef:
@@ -238,7 +279,7 @@ class SparkRunner:
 
     def _create(self, request: AttemptRequest) -> Attempt:
         attempt = self.backend.create(request)
-        self._seen[attempt.ref] = attempt.state
+        self._seen[attempt.ref] = attempt
         return attempt
 
     def _wait_until_gone(self, attempt: Attempt) -> None:
@@ -253,18 +294,21 @@ class SparkRunner:
             time.sleep(GONE_INTERVAL)
 
     def _record_state(self, attempt: Attempt) -> None:
-        if self._seen.get(attempt.ref) is not attempt.state:
-            self._seen[attempt.ref] = attempt.state
+        before, self._seen[attempt.ref] = self._seen.get(attempt.ref), attempt
+        if before is None or before.state is not attempt.state:
             self._record(attempt, attempt.state.value)
 
-    def _record(self, attempt: Attempt, event: str, details: Mapping[str, Any] | None = None) -> None:
+    def _record(self, attempt: Attempt, event: str, details: Mapping[str, Any] | None = None) -> bool:
+        """Tell store and metrics; return whether the store has it."""
         report(self._metrics, attempt, event, details or {}, self.backend.name)
         if self._store is None:
-            return
+            return False
         try:
             self._store.record(attempt, event, details)
         except Exception as error:  # noqa: BLE001 - whatever ails the store, the job goes on
             logger.warning("the store did not record %s of %s: %s", event, attempt.ref.name, error)
+            return False
+        return True
 
 
 def _outcome(execution: Execution, latest: Attempt | None, step: Step) -> Outcome:
@@ -276,6 +320,8 @@ def _outcome(execution: Execution, latest: Attempt | None, step: Step) -> Outcom
             return Outcome(execution, latest, "retry_at", until=at)
         case Fail():
             return Outcome(execution, latest, "failed", error=_error(step))
+        case Wait(until):
+            return Outcome(execution, latest, "wait", until=until)
         case _:
             return Outcome(execution, latest, "wait", until=execution.request.deadline)
 

@@ -149,7 +149,7 @@ class SqlStore:
     def _record(self, attempt: Attempt, event: str, details: dict[str, Any]) -> None:
         now = time.time()
         with self._ready().begin() as connection:
-            changed = _write_attempt(connection, attempt, now)
+            changed = _write_attempt(connection, attempt, now) if _is_news(connection, attempt) else False
             if not changed and event in ExecutionState.__members__:
                 return
             where = {"execution_id": attempt.ref.execution_id, "attempt": attempt.ref.attempt, "at": now, "details": details}
@@ -200,6 +200,14 @@ def _migrate(engine: Engine) -> None:
         # Alembic looks again at what is there: another process may have been first while we waited.
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _is_news(connection: Connection, attempt: Attempt) -> bool:
+    """Whether the attempt says more than what is written: one of which only the place is known says less."""
+    if attempt.request.idempotency_key:
+        return True
+    mine = executions.c.execution_id == attempt.ref.execution_id
+    return connection.execute(sa.select(executions.c.execution_id).where(mine)).first() is None
 
 
 def _write_attempt(connection: Connection, attempt: Attempt, now: float) -> bool:

@@ -12,4 +12,7 @@ class Store(Protocol):
     """Keeps executions, attempts, events and the audit trail."""
 
     def record(self, attempt: Attempt, event: str, details: Mapping[str, Any] | None = None) -> None:
-        """Write the attempt's present state and one event (``SUBMIT``, a state's name, ``CANCEL``, ``ADVANCE``, ``PROOF``)."""
+        """Write the attempt's present state and one event.
+
+        :param event: ``SUBMIT``, ``ADOPT``, a state's name, ``CANCEL``, ``CANCEL_INTENT``, ``ADVANCE`` or ``PROOF``.
+        """

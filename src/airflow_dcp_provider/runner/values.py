@@ -21,6 +21,7 @@ class SubmitRequest:
     :param cluster: where it runs, as the gateway chose; ``local`` for this machine.
     :param run_key: ``dag_id/run_id/map_index``, for appends that are idempotent for their run.
     :param ds: the run's own day, ``YYYY-MM-DD``.
+    :param first_try: no earlier try of the task's round can have created anything.
     """
 
     idempotency_key: str
@@ -31,6 +32,7 @@ class SubmitRequest:
     namespace: str = "local"
     run_key: str = ""
     ds: str = ""
+    first_try: bool = False
 
 
 @dataclass(frozen=True)

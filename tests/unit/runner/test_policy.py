@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from airflow_dcp_provider.model.execution import Actor, Failure, FailureKind
+from airflow_dcp_provider.model.execution import START_TIMEOUT, Actor, Failure, FailureKind
 from airflow_dcp_provider.model.job import RetryPolicy
 from airflow_dcp_provider.model.states import ExecutionState as State
 from airflow_dcp_provider.runner.policy import (
@@ -188,6 +188,51 @@ class TestGoingOn:
         step = advance(None)
         assert isinstance(step, Fail)
         assert step.code == "DCP304"
+
+
+class TestStart:
+    """A driver that does not start: an attempt may wait so long, and is then a failure like another."""
+
+    @pytest.mark.parametrize("state", [State.SUBMITTED, State.PENDING])
+    def test_it_is_given_up_once_when_its_time_is_over(self, state):
+        late = attempt(state, waited_by=1, of={"start_deadline": NOW - 1, "deadline": NOW + 500})
+        assert advance(late) == Cancel(START_TIMEOUT)
+        again = attempt(state, waited_by=1, of={"start_deadline": NOW - 1}, cancellation=cancellation(waiter(), START_TIMEOUT))
+        assert advance(again) == Wait(None)
+
+    @pytest.mark.parametrize("state", [State.SUBMITTED, State.PENDING])
+    def test_until_then_it_is_looked_at_no_later_than_its_nearest_deadline(self, state):
+        waiting = attempt(state, waited_by=1, of={"start_deadline": NOW + 50, "deadline": NOW + 500})
+        assert advance(waiting) == Wait(NOW + 50)
+        waiting = attempt(state, waited_by=1, of={"start_deadline": NOW + 500, "deadline": NOW + 50})
+        assert advance(waiting) == Wait(NOW + 50)
+
+    @pytest.mark.parametrize("state", [State.RUNNING, State.UNKNOWN])
+    def test_a_driver_that_has_started_has_its_time(self, state):
+        started = attempt(state, waited_by=1, of={"start_deadline": NOW - 1, "deadline": NOW + 500})
+        assert advance(started) == Wait(NOW + 500)
+
+    def test_the_executions_own_time_out_comes_first(self):
+        late = attempt(State.PENDING, waited_by=1, of={"start_deadline": NOW - 1, "deadline": NOW - 1})
+        assert advance(late) == Cancel("timeout")
+
+    @pytest.mark.parametrize("by", [waiter(), waiter(2), Actor(user="jane")])
+    def test_once_it_is_gone_it_is_retried_like_a_failure(self, by):
+        gone = attempt(
+            State.FAILED, waited_by=1, failure=PLATFORM, cancellation=cancellation(by, START_TIMEOUT), ended_at=NOW - 100
+        )
+        assert advance(gone).code == PLATFORM.code
+        step = advance(gone, policy=TWO_RETRIES)
+        assert isinstance(step, Create)
+        assert (step.number, step.fresh) == (2, False)
+
+    def test_submit_hands_it_on(self):
+        gone = attempt(State.FAILED, failure=PLATFORM, cancellation=cancellation(waiter(), START_TIMEOUT))
+        assert submit(gone, submitter(2)) == Adopt()
+
+    def test_an_observer_enforces_it_too(self):
+        late = attempt(State.PENDING, of={"start_deadline": NOW - 1})
+        assert advance(late, observe_only=True) == Cancel(START_TIMEOUT)
 
 
 class TestRetries:

@@ -11,10 +11,12 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow_dcp_provider.gateway.images import image_for
 from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, ExecutionError
-from airflow_dcp_provider.model.execution import Attempt, AttemptRef, AttemptRequest, Cancellation
-from airflow_dcp_provider.model.names import is_dns_label
+from airflow_dcp_provider.model.execution import START_TIMEOUT, Attempt, AttemptRef, AttemptRequest, Cancellation
+from airflow_dcp_provider.model.job import JobSpec
+from airflow_dcp_provider.model.names import is_namespace
 from airflow_dcp_provider.model.states import ExecutionState
 from airflow_dcp_provider.runner.backends.kubernetes import states, tombstones
 from airflow_dcp_provider.runner.backends.kubernetes.api import MERGE_PATCH, KubernetesApi
@@ -54,9 +56,6 @@ logger = logging.getLogger(__name__)
 #: How often a write is tried again after another process was first.
 _TRIES = 5
 
-#: A cancellation for this reason is a failure that retries may follow: the driver had not started in time.
-START_TIMEOUT = "start-timeout"
-
 Resource = dict[str, Any]
 
 
@@ -65,7 +64,6 @@ class KubeflowBackend:
 
     :param environment: what every resource gets.
     :param api_for: returns the client of a cluster by its name.
-    :param image_for: returns the image that a request's job runs in.
     :param catalogs: alias -> Spark's properties of its Iceberg catalog.
     """
 
@@ -75,21 +73,21 @@ class KubeflowBackend:
         self,
         environment: Environment,
         api_for: Callable[[str], KubernetesApi],
-        image_for: Callable[[AttemptRequest], str],
         catalogs: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._environment = environment
         self._api_for = api_for
-        self._image_for = image_for
         self._catalogs = catalogs or {}
 
     def render(self, request: AttemptRequest) -> Resource:
         """Return the resource that :meth:`create` would make.
 
-        :raises DcpEnvironmentError: DCP412 when a credential could only be written in clear.
+        :raises ManifestError: DCP172 when the job names an image that the environment does not run.
+        :raises DcpEnvironmentError: DCP412 when a credential could only be written in clear, DCP482 or DCP486 without an image.
         """
         _check_names(request.ref)
-        return spark_application(request, self._environment, image=self._image_for(request), catalogs=self._catalogs)
+        image = image_for(JobSpec.from_dict(request.job), self._environment)
+        return spark_application(request, self._environment, image=image, catalogs=self._catalogs)
 
     def dry_run(self, request: AttemptRequest) -> Resource:
         """Return the resource as the API server would keep it, checked by its schema, webhooks and quotas; nothing is made.
@@ -406,7 +404,7 @@ def _check_names(ref: AttemptRef) -> None:
     :raises DcpEnvironmentError: DCP466.
     """
     for what, name in (("namespace", ref.namespace), ("resource name", ref.name)):
-        if not is_dns_label(name):
+        if not is_namespace(name):
             raise DcpEnvironmentError(
                 f"`{name}` cannot be a Kubernetes {what}",
                 code="DCP466",
