@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -30,6 +30,12 @@ logger = logging.getLogger(__name__)
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+
+#: A list of resources without what they hold.
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+#: Resources on one page of a long list.
+PAGE = 200
 
 #: Seconds to connect, and for an answer to begin.
 CONNECT_SECONDS = 5.0
@@ -77,22 +83,38 @@ class KubernetesApi:
         params: Mapping[str, Any] | None = None,
         body: Any = None,
         content_type: str = JSON,
+        accept: str = JSON,
     ) -> dict[str, Any]:
         """Return the JSON answer to one request.
 
         :param path: below the server's address, for example ``/api/v1/namespaces/x/pods``.
         :param body: JSON values; writes are validated strictly.
+        :param accept: the form of the answer, ``application/json`` or :data:`METADATA_LIST`.
         :raises KubernetesProblem: when it is refused or not answered.
         """
-        response = self._tried(method, path, params, body, content_type)
+        response = self._tried(method, path, _arguments(method, params, body, content_type, accept))
         return cast("dict[str, Any]", _decoded(response.text, self._where(method, path)))
+
+    def each(self, path: str, *, params: Mapping[str, Any] | None = None, accept: str = JSON) -> Iterator[dict[str, Any]]:
+        """Yield every resource of a list, however long it is, one page at a time.
+
+        :raises KubernetesProblem: when it is refused or not answered, or when the list has become too old to go on with it.
+        """
+        query = {**(params or {}), "limit": PAGE}
+        while True:
+            answer = self.request("GET", path, params=query, accept=accept)
+            yield from answer.get("items") or []
+            token = (answer.get("metadata") or {}).get("continue")
+            if not token:
+                return
+            query = {**query, "continue": token}
 
     def text(self, path: str, *, params: Mapping[str, Any] | None = None) -> str:
         """Return a text, such as a container's log; bytes that are no UTF-8 are replaced.
 
         :raises KubernetesProblem: when it is refused or not answered.
         """
-        return self._tried("GET", path, params, None, JSON).content.decode("utf-8", errors="replace")
+        return self._tried("GET", path, _arguments("GET", params, None, JSON, "*/*")).content.decode("utf-8", errors="replace")
 
     def get(self, path: str, *, params: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         """Return a resource, or None when there is none of that name.
@@ -106,14 +128,14 @@ class KubernetesApi:
                 return None
             raise
 
-    def _tried(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any, content_type: str) -> httpx2.Response:
+    def _tried(self, method: str, path: str, arguments: Mapping[str, Any]) -> httpx2.Response:
         policy = tenacity.Retrying(**_retrying(method, self._patience))
-        return policy(self._once, method, path, params, body, content_type)
+        return policy(self._once, method, path, arguments)
 
-    def _once(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any, content_type: str) -> httpx2.Response:
+    def _once(self, method: str, path: str, arguments: Mapping[str, Any]) -> httpx2.Response:
         where = self._where(method, path)
         try:
-            response = self._client.request(method, path, **_arguments(method, params, body, content_type))
+            response = self._client.request(method, path, **arguments)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise problem_of_silence(where, error, sent=_may_be_sent(error)) from error
         except (ConfigError, OSError, ValueError) as error:
@@ -168,13 +190,13 @@ def _timeout(read_seconds: float) -> httpx2.Timeout:
     return httpx2.Timeout(read_seconds, connect=CONNECT_SECONDS)
 
 
-def _arguments(method: str, params: Mapping[str, Any] | None, body: Any, content_type: str) -> dict[str, Any]:
+def _arguments(method: str, params: Mapping[str, Any] | None, body: Any, content_type: str, accept: str) -> dict[str, Any]:
     query = dict(params or {})
     if body is None:
-        return {"params": query}
+        return {"params": query, "headers": {"Accept": accept}}
     if method in {"POST", "PUT", "PATCH"}:
         query = {**_STRICT, **query}
-    return {"params": query, "content": json.dumps(body), "headers": {"Content-Type": content_type}}
+    return {"params": query, "content": json.dumps(body), "headers": {"Content-Type": content_type, "Accept": accept}}
 
 
 def _may_be_sent(error: Exception) -> bool:
