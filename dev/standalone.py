@@ -22,8 +22,24 @@ from typing import Any
 
 import psutil
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 BIN = Path(sys.executable).parent
+#: Reading is tried again for 30 s while Airflow answers 5xx. It does so for a moment when it lists asset events: a run that one of
+#: them made has no start date while it is queued, and Airflow's own answer does not allow that.
+READ_AGAIN = Retry(
+    total=None,
+    connect=0,
+    read=0,
+    redirect=0,
+    other=0,
+    status=7,
+    status_forcelist=(500, 502, 503, 504),
+    allowed_methods={"GET"},
+    backoff_factor=0.25,
+    raise_on_status=False,
+)
 COMPONENTS = ("scheduler", "triggerer", "dag-processor", "api-server")
 
 
@@ -89,6 +105,7 @@ class StandaloneAirflow:
         self._token = ""
         self._http = requests.Session()
         self._http.trust_env = False
+        self._http.mount("http://", HTTPAdapter(max_retries=READ_AGAIN))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -333,6 +350,18 @@ class StandaloneAirflow:
     def states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
         """Return the state of each task of a run."""
         return {task_id: task["state"] for task_id, task in self.tasks(dag_id, run_id).items()}
+
+    def every_run(self) -> list[dict[str, Any]]:
+        """Return the runs of all DAGs, at most 100, oldest first."""
+        runs: list[dict[str, Any]] = self.request("GET", "dags/~/dagRuns", params={"limit": 100, "order_by": "id"})["dag_runs"]
+        return runs
+
+    def every_state(self) -> dict[tuple[str, str], dict[str, str | None]]:
+        """Return the states of at most 100 tasks of all runs: DAG id and run id -> task id -> state."""
+        states: dict[tuple[str, str], dict[str, str | None]] = {}
+        for task in self.request("GET", "dags/~/dagRuns/~/taskInstances", params={"limit": 100})["task_instances"]:
+            states.setdefault((task["dag_id"], task["dag_run_id"]), {})[task["task_id"]] = task["state"]
+        return states
 
     def clear(self, dag_id: str, run_id: str, *task_ids: str, only_failed: bool = False, downstream: bool = False) -> None:
         """Clear tasks of one run, as the UI's button does."""

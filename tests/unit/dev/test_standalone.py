@@ -1,0 +1,74 @@
+"""The client of Airflow's REST API that demo and tests use."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from dev.standalone import StandaloneAirflow
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    """Answers the first ``failing`` requests after the login with 500."""
+
+    failing = 0
+    requests = 0
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        self.server.requests += 1
+        good = self.server.requests > self.server.failing
+        self._answer(200 if good else 500, {"runs": 3})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/auth/token":
+            self._answer(201, {"access_token": "token"})
+        else:
+            self.do_GET()
+
+    def _answer(self, status: int, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[_Server]:
+    with _Server(("127.0.0.1", 0), _Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def airflow(server: _Server, tmp_path: Path) -> StandaloneAirflow:
+    airflow = StandaloneAirflow(tmp_path / "airflow", tmp_path / "dags")
+    airflow.url = f"http://127.0.0.1:{server.server_port}"
+    return airflow
+
+
+def test_reading_is_tried_again_while_the_server_fails(airflow: StandaloneAirflow, server: _Server) -> None:
+    server.failing = 2
+    assert airflow.request("GET", "dags") == {"runs": 3}
+    assert server.requests == 3
+
+
+def test_writing_is_sent_once(airflow: StandaloneAirflow, server: _Server) -> None:
+    server.failing = 2
+    with pytest.raises(requests.HTTPError, match="POST backfills: 500"):
+        airflow.request("POST", "backfills", json={})
+    assert server.requests == 1
