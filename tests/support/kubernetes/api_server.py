@@ -184,15 +184,15 @@ class ApiServer:
     def quota(self, namespace: str, hard: Mapping[str, str], *, known: bool = True) -> None:
         """Limit a namespace, for example ``{"count/sparkapplications.sparkoperator.k8s.io": "1"}``.
 
-        :param known: write the status that the quota controller would write; without it the server refuses with ``status unknown``.
+        :param known: whether the quota controller has counted what is used; before, the server refuses with ``status unknown``.
         """
         name = f"quota-{next(self._names)}"
         path = f"/api/v1/namespaces/{namespace}/resourcequotas"
         # Admission learns of a quota a little later. It has when it refuses a lease, of which no more than none are allowed.
         limits = {**hard, "count/leases.coordination.k8s.io": "0"}
         self.request("POST", path, {"metadata": {"name": name}, "spec": {"hard": limits}})
-        if known:
-            self.request("PATCH", f"{path}/{name}/status", {"status": {"hard": limits, "used": dict.fromkeys(limits, "0")}})
+        status = {"hard": limits, "used": dict.fromkeys(limits, "0")} if known else {"hard": limits}
+        self.request("PATCH", f"{path}/{name}/status", {"status": status})
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         refusal = "exceeded quota" if known else "status unknown for quota"
         self._wait(
