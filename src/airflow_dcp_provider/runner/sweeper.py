@@ -59,6 +59,8 @@ class Leftover(StrEnum):
     CANCEL_INTENT = "cancel-intent"
     #: The note of a cancellation that nobody will ask for any more.
     TOMBSTONE = "tombstone"
+    #: The note that keeps an execution away from a cluster that was not chosen for it.
+    FENCE = "fence"
     #: An application that nobody waits for.
     ORPHAN = "orphan"
     #: The local record of an execution that ended long ago.
@@ -92,6 +94,7 @@ class Remains:
     :param being_deleted: the application is ending because it was deleted.
     :param files_at: when the driver's files were made, in epoch seconds.
     :param stone_at: when the attempt was noted as cancelled, in epoch seconds; None for one that was not.
+    :param fence_at: when the place was closed to the execution, in epoch seconds; None where it is open.
     :param intent: a cancellation that was asked for and could not be sent.
     """
 
@@ -103,6 +106,7 @@ class Remains:
     files: Files = Files.NONE
     files_at: float = 0.0
     stone_at: float | None = None
+    fence_at: float | None = None
     intent: Cancellation | None = None
 
 
@@ -113,7 +117,7 @@ class Rules:
     :param files_grace: age from which driver files without an application are nobody's any more.
     :param mend_grace: age from which an application's files should have been there and owned.
     :param orphan_grace: age from which an application that nobody waits for is an orphan.
-    :param retention: how long the note of a cancellation is kept.
+    :param retention: how long the note of a cancellation or of a cluster's choice is kept.
     :param cancel_orphans: cancel orphans; otherwise they are only named.
     """
 
@@ -220,14 +224,21 @@ def _without_application(remains: Remains, rules: Rules, now: float) -> list[Fin
     if remains.files is not Files.NONE and now - remains.files_at >= rules.files_grace:
         why = "its driver's files are there and its application is not"
         found.append(Finding(Leftover.FILES, Action.DELETE, remains.ref, why))
+    if remains.fence_at is not None and now - remains.fence_at >= rules.retention:
+        why = f"another cluster was chosen more than {_days(rules.retention)} ago"
+        found.append(Finding(Leftover.FENCE, Action.DELETE, remains.ref, why))
     return found
 
 
 def _old_stone(remains: Remains, rules: Rules, now: float) -> list[Finding]:
     if remains.stone_at is None or now - remains.stone_at < rules.retention:
         return []
-    why = f"it was cancelled more than {rules.retention / _DAY:g} days ago"
+    why = f"it was cancelled more than {_days(rules.retention)} ago"
     return [Finding(Leftover.TOMBSTONE, Action.DELETE, remains.ref, why)]
+
+
+def _days(seconds: float) -> str:
+    return f"{seconds / _DAY:.3g} days"
 
 
 def _unowned(remains: Remains, rules: Rules, now: float) -> list[Finding]:

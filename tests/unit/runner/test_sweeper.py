@@ -68,6 +68,9 @@ def test_a_sound_attempt_is_left_alone(state: State) -> None:
         (bare(files=Files.UNOWNED, files_at=ago(3_599)), []),
         (bare(stone_at=ago(7 * 86_400)), [(Leftover.TOMBSTONE, Action.DELETE)]),
         (bare(stone_at=ago(7 * 86_400 - 1)), []),
+        (bare(fence_at=ago(7 * 86_400)), [(Leftover.FENCE, Action.DELETE)]),
+        (bare(fence_at=ago(7 * 86_400 - 1)), []),
+        (remains(fence_at=ago(8 * 86_400)), []),
         (remains(files=Files.NONE), [(Leftover.UNOWNED, Action.MEND)]),
         (remains(files=Files.UNOWNED), [(Leftover.UNOWNED, Action.MEND)]),
         (remains(files=Files.NONE, made_at=ago(299)), []),
@@ -130,6 +133,7 @@ anything = st.builds(
     files=st.sampled_from(Files),
     files_at=times,
     stone_at=st.none() | times,
+    fence_at=st.none() | times,
     intent=st.sampled_from([None, cancellation()]),
 )
 rules = st.builds(
@@ -154,8 +158,10 @@ def test_what_has_expired_goes_and_nothing_else(one: Remains, rule: Rules, waiti
     assert (Leftover.FILES in kinds) == (gone and one.files is not Files.NONE and one.files_at + rule.files_grace <= NOW)
     old = one.stone_at is not None and NOW - one.stone_at >= rule.retention
     assert (Leftover.TOMBSTONE in kinds) == (old and (gone or over))
+    fenced = one.fence_at is not None and NOW - one.fence_at >= rule.retention
+    assert (Leftover.FENCE in kinds) == (gone and fenced)
     deleted = {kind for kind, action in kinds.items() if action is Action.DELETE}
-    assert deleted <= {Leftover.FILES, Leftover.TOMBSTONE}
+    assert deleted <= {Leftover.FILES, Leftover.TOMBSTONE, Leftover.FENCE}
 
     ends = {kind for kind, action in kinds.items() if action is Action.CANCEL}
     if ends:
