@@ -31,7 +31,8 @@ BIN = Path(sys.executable).parent
 READ_AGAIN = Retry(
     total=None,
     connect=0,
-    read=0,
+    # The server closes the connection after it failed, maybe while the next request is on its way.
+    read=3,
     redirect=0,
     other=0,
     status=7,
