@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_dcp_provider.model.environment import canonical_environment
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 #: Under this key a value is kept that lives as long as the DAG run: in the task's state (Airflow 3.3) or in XCom (before).
 NONCE_KEY = "dcp_run_nonce"
+
+#: Under this key the task's state (Airflow 3.3) holds the try that began this round, followed by `` ended`` once it has.
+_ROUND_KEY = "dcp_round"
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,36 @@ def choose_environment(context: Context, own: str | None, default: str, allowed:
 def actor_of(context: Context) -> Actor:
     """Return who asks: the task, its try, and the try that began this round of tries.
 
-    Clearing a finished task raises ``max_tries``, an automatic retry and clearing a running task do not; so does Airflow's SDK
-    count (``get_first_reschedule_date``).
+    Clearing a task raises ``max_tries``, an automatic retry does not; so does Airflow's SDK count (``get_first_reschedule_date``).
     """
     ti: Any = context["ti"]
     retries = context["task"].retries or 0
     return Actor(task_id=ti.task_id, try_number=ti.try_number, round_try=ti.max_tries - retries + 1)
+
+
+def submitter_of(context: Context) -> Actor:
+    """Return who submits; the same as :func:`actor_of`, but a round lasts until :func:`end_round` was called.
+
+    Airflow raises ``max_tries`` also when a running task is cleared. What that task had begun goes on then; only clearing a
+    ``submit`` that had succeeded begins a new execution. Before Airflow 3.3, which has no task state, Airflow's own count decides.
+    """
+    actor = actor_of(context)
+    state: Any = context.get("task_state_store")
+    if state is None:
+        return actor
+    number, _, ended = str(state.get(_ROUND_KEY) or "").partition(" ")
+    if number and not ended:
+        return replace(actor, round_try=int(number))
+    state.set(_ROUND_KEY, str(actor.round_try))
+    return actor
+
+
+def end_round(context: Context) -> None:
+    """Record that ``submit`` did what this round of its tries was for; a try that follows begins another one."""
+    state: Any = context.get("task_state_store")
+    if state is not None:
+        number, _, _ = str(state.get(_ROUND_KEY)).partition(" ")
+        state.set(_ROUND_KEY, f"{number} ended")
 
 
 def map_index(context: Context) -> int:
@@ -113,6 +140,12 @@ def run_key(context: Context) -> str:
     """Return ``dag_id/run_id/map_index``."""
     ti = context["ti"]
     return f"{ti.dag_id}/{ti.run_id}/{map_index(context)}"
+
+
+def triggered_by(context: Context) -> str:
+    """Return the user who triggered the DAG run; empty for a run that nobody triggered, and before Airflow 3.1."""
+    run: Any = context["dag_run"]
+    return str(getattr(run, "triggering_user_name", None) or "")
 
 
 def run_nonce(context: Context) -> str:

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperat
 
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.lineage import execution_lineage, with_lineage
+from airflow_dcp_provider.hooks.placements import place
 from airflow_dcp_provider.hooks.runners import runner_for
 from airflow_dcp_provider.links.execution import ExecutionLink, SparkHistoryLink, SparkUiLink, TableLink, addresses
 from airflow_dcp_provider.model.errors import DcpError, UsageError
@@ -18,13 +19,16 @@ from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.operators.faults import faults
 from airflow_dcp_provider.operators.jobs import RunJob, check_job, resolve_job, summary
-from airflow_dcp_provider.operators.run_context import actor_of, map_index, run_key, run_nonce
+from airflow_dcp_provider.operators.run_context import end_round, map_index, run_key, run_nonce, submitter_of, triggered_by
 from airflow_dcp_provider.runner.identity import execution_id, idempotency_key
 from airflow_dcp_provider.runner.runner import SparkRunner
 from airflow_dcp_provider.runner.values import SubmitRequest
+from airflow_dcp_provider.triggers.kill import KillWatch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_dcp_provider.model.environment import Environment
 
 
 class SparkRunnerSubmitOperator(BaseOperator):
@@ -89,13 +93,14 @@ class SparkRunnerSubmitOperator(BaseOperator):
             check_job(found.job, environment, found.places)
             found = replace(found, job=with_lineage(found.job, context))
             self._runner = runner_for(environment)
-            self._actor = actor_of(context)
-            request = self._request(context, found)
+            self._actor = submitter_of(context)
+            watch = KillWatch(context["ti"])
+            request = self._request(context, found, environment)
             identity = execution_id(request.idempotency_key)
             self._submitting = AttemptRef(identity, 1, found.environment, request.cluster, request.namespace, "")
             execution = self._runner.submit(request)
-        if self._killed:
-            # The kill came before there was an attempt to cancel.
+        if self._killed or watch.killed():
+            # The kill came before there was an attempt to cancel, or Airflow has not yet told this process of it.
             self._cancel()
             raise AirflowFailException("the task was killed while it submitted; what it had started was cancelled")
         for warning in execution.warnings:
@@ -103,6 +108,7 @@ class SparkRunnerSubmitOperator(BaseOperator):
         self.log.info("Execution %s, attempt %d (%s)", execution.execution_id, execution.ref.attempt, execution.ref.name)
         attempt = self._runner.check(execution.ref)
         self.link_addresses = addresses(context, found.job, environment, attempt, self._waiting_task())
+        end_round(context)
         return execution.to_dict()
 
     def on_kill(self) -> None:
@@ -116,7 +122,7 @@ class SparkRunnerSubmitOperator(BaseOperator):
             return None
         return execution_lineage(self._found.job, self._submitting.execution_id, written=False)
 
-    def _request(self, context: Context, found: RunJob) -> SubmitRequest:
+    def _request(self, context: Context, found: RunJob, environment: Environment) -> SubmitRequest:
         ti = context["ti"]
         key = idempotency_key(
             found.job.manifest_id,
@@ -127,11 +133,23 @@ class SparkRunnerSubmitOperator(BaseOperator):
             self._actor.round_try,
             run_nonce(context),
         )
+        first_try = self._actor.try_number == self._actor.round_try
+        placement = place(
+            environment,
+            found.job,
+            execution_id(key),
+            first_try=first_try,
+            triggered_by=triggered_by(context),
+            places=found.places,
+        )
         return SubmitRequest(
             idempotency_key=key,
             job=found.job,
             fingerprint=found.fingerprint,
             actor=self._actor,
+            cluster=placement.cluster.name,
+            namespace=placement.namespace,
+            first_try=first_try,
             run_key=run_key(context),
             ds=found.date.ds,
         )

@@ -23,6 +23,7 @@ from airflow_dcp_provider.operators.run_context import actor_of
 from airflow_dcp_provider.runner.runner import SparkRunner
 from airflow_dcp_provider.runner.values import Outcome
 from airflow_dcp_provider.sensors.driver_log import DriverLog
+from airflow_dcp_provider.triggers.kill import KillWatch
 from airflow_dcp_provider.triggers.spark_execution import watch
 
 if TYPE_CHECKING:
@@ -115,13 +116,14 @@ class SparkExecutionSensor(BaseSensorOperator):
 
     def _advance(self, context: Context, handle: Execution, copied: Mapping[str, int]) -> dict[str, Any]:
         runner, environment = self._prepare(context, handle)
+        kills = KillWatch(context["ti"])
         log = DriverLog(runner.backend, self.log, copied)
         log.copy(handle.ref)
         with faults():
             outcome = runner.advance(handle, self._actor, self._fresh(context, handle))
         self._handle = outcome.execution
-        if self._killed:
-            # The kill may have come just before the next attempt was made.
+        if self._killed or kills.killed():
+            # The kill may have come just before the next attempt was made, or Airflow has not yet told this process of it.
             self._cancel("kill")
             raise AirflowFailException("the task was killed; the attempt that it waited for was cancelled")
         log.copy(handle.ref)

@@ -1,4 +1,4 @@
-"""Whether a trigger ends because somebody killed its task, for Airflow before 3.3, where no ``on_kill`` says so."""
+"""Whether somebody killed a task, asked of Airflow itself where no ``on_kill`` says so."""
 
 from __future__ import annotations
 
@@ -21,23 +21,41 @@ async def killed_by_user(task_instance: Any) -> bool:
     """
     if task_instance is None:
         return False
-    try:
-        return bool(await sync_to_async(_state)(task_instance) != "deferred")
-    except Exception:
-        logger.warning("the task's state cannot be read; nothing is cancelled", exc_info=True)
-        return False
+    return await sync_to_async(task_state)(task_instance) not in {"deferred", ""}
 
 
-def _state(task_instance: Any) -> str:
+class KillWatch:
+    """Notices that a running task was failed or cleared although nobody told its process.
+
+    Airflow tells it with the next heartbeat; a task that ends before that is never told, and what it has begun would go on.
+
+    :param task_instance: the running task's.
+    """
+
+    def __init__(self, task_instance: Any) -> None:
+        self._task_instance = task_instance
+        self._before = task_state(task_instance)
+
+    def killed(self) -> bool:
+        """Whether the task was running when this object was made and is not any more. When that cannot be told: no."""
+        return self._before == "running" and task_state(self._task_instance) not in {"running", ""}
+
+
+def task_state(task_instance: Any) -> str:
+    """Return the state that Airflow holds of a task instance now, or nothing when it cannot be asked."""
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    states = RuntimeTaskInstance.get_task_states(
-        dag_id=task_instance.dag_id,
-        task_ids=[task_instance.task_id],
-        run_ids=[task_instance.run_id],
-        map_index=task_instance.map_index,
-    )
-    # A mapped task's state is listed with its map index.
-    mapped = task_instance.map_index is not None and task_instance.map_index >= 0
-    key = f"{task_instance.task_id}_{task_instance.map_index}" if mapped else task_instance.task_id
-    return str(states[task_instance.run_id][key])
+    try:
+        states = RuntimeTaskInstance.get_task_states(
+            dag_id=task_instance.dag_id,
+            task_ids=[task_instance.task_id],
+            run_ids=[task_instance.run_id],
+            map_index=task_instance.map_index,
+        )
+        # A mapped task's state is listed with its map index.
+        mapped = task_instance.map_index is not None and task_instance.map_index >= 0
+        key = f"{task_instance.task_id}_{task_instance.map_index}" if mapped else task_instance.task_id
+        return str(states[task_instance.run_id][key])
+    except Exception:
+        logger.warning("the task's state cannot be read; nothing is cancelled", exc_info=True)
+        return ""
