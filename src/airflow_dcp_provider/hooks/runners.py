@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from airflow_dcp_provider.hooks.cluster_access import apis_of
 from airflow_dcp_provider.hooks.metrics import AirflowMetrics
 from airflow_dcp_provider.hooks.settings import DcpSettings, read_settings
 from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.errors import CapabilityError, DcpEnvironmentError
 from airflow_dcp_provider.model.execution import Attempt
 from airflow_dcp_provider.model.proof import Proof
+from airflow_dcp_provider.model.quantities import memory_bytes
 from airflow_dcp_provider.runner.runner import SparkRunner
+
+if TYPE_CHECKING:
+    from airflow_dcp_provider.runner.backends.kubernetes.kubeflow import KubeflowBackend
+    from airflow_dcp_provider.runner.backends.local import LocalBackend
 
 logger = logging.getLogger(__name__)
 
-#: The only backend that this version can run jobs on.
-OFFERED_BACKEND = "local"
+#: More bytes than any machine has.
+_NO_LIMIT = 2**60
 
 
 def runner_for(environment: Environment) -> SparkRunner:
@@ -26,17 +33,44 @@ def runner_for(environment: Environment) -> SparkRunner:
     :raises CapabilityError: DCP414 when this version cannot run jobs on the environment's backend.
     :raises DcpEnvironmentError: when a connection or an option of ``[dcp]`` is wrong.
     """
-    if environment.backend != OFFERED_BACKEND:
-        raise CapabilityError(
-            f"environment {environment.name} runs on the backend `{environment.backend}`, which is not available in this version",
-            code="DCP414",
-            hint=f"choose an environment whose backend is `{OFFERED_BACKEND}`",
-        )
-    from airflow_dcp_provider.runner.backends.local import LocalBackend
-    from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
     from airflow_dcp_provider.runner.store import SqlStore
 
     settings = read_settings()
+    options: dict[str, Any] = {"store": SqlStore(store_url(settings)), "metrics": AirflowMetrics()}
+    if environment.backend == "local":
+        return SparkRunner(_local_backend(environment, settings), **options)
+    if environment.backend == "kubeflow":
+        return SparkRunner(
+            kubeflow_backend(environment),
+            memory_limit=_bytes(environment.limits.driver_memory),
+            executor_memory_limit=_bytes(environment.limits.executor_memory),
+            # Nothing is for ever: 0 is how a connection says that it waits without an end.
+            start_timeout=environment.start_timeout_seconds or None,
+            **options,
+        )
+    raise CapabilityError(
+        f"environment {environment.name} runs on the backend `{environment.backend}`, which is not available in this version",
+        code="DCP414",
+        hint="choose an environment whose backend is `local` or `kubeflow`",
+    )
+
+
+def kubeflow_backend(environment: Environment) -> KubeflowBackend:
+    """Return the backend of an environment with clusters; connections are read when they are first needed."""
+    from airflow_dcp_provider.runner.backends.kubernetes.kubeflow import KubeflowBackend
+
+    return KubeflowBackend(environment, apis_of(environment), lambda: spark_catalogs(environment))
+
+
+def _bytes(limit: str) -> int:
+    """Return a limit of the environment in bytes; without one the bounds of raising memory are enough."""
+    return memory_bytes(limit) if limit else _NO_LIMIT
+
+
+def _local_backend(environment: Environment, settings: DcpSettings) -> LocalBackend:
+    from airflow_dcp_provider.runner.backends.local import LocalBackend
+    from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
+
     configured = {"java": settings.java_home, "iceberg_jar": settings.iceberg_jar}
     local = LocalSettings.from_environment(
         None,
@@ -46,7 +80,7 @@ def runner_for(environment: Environment) -> SparkRunner:
         write_catalog=environment.write_catalog,
         spark_defaults=dict(environment.spark_defaults),
     )
-    return SparkRunner(LocalBackend(settings.home, local), SqlStore(store_url(settings)), metrics=AirflowMetrics())
+    return LocalBackend(settings.home, local)
 
 
 def record_proof(attempt: Attempt, proof: Proof) -> None:

@@ -1,50 +1,117 @@
 """What a failed attempt teaches the next one: after running out of memory it gets more (``Retries`` in the design).
 
-Only sizes change. The fingerprint is that of the manifest and stays what it was.
+Only what was short grows: the driver's or the executors' memory, and of it the heap or, where a container was killed although its
+heap was not full, the overhead beside the heap. Nothing else changes, and the fingerprint stays that of the manifest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from enum import Enum
 
-from airflow_dcp_provider.model.job import JobSpec, ResourceSpec
+from airflow_dcp_provider.model.execution import Failure, FailureKind
+from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.quantities import memory_bytes, memory_text
+from airflow_dcp_provider.runner.overhead import default_overhead, overhead_setting
 
-#: How often memory is raised within one round, and by how much each time.
+#: How often memory is raised within one round.
 MAX_RAISES = 3
+
+#: By how much a heap grows each time, and an overhead, which is small beside the heap.
 FACTOR = 1.5
+OVERHEAD_FACTOR = 2.0
 
 
-def raise_memory(job: JobSpec, limit: int, raises: int) -> tuple[JobSpec, str]:
+class Shortage(Enum):
+    """Whose memory was short, and which part of it."""
+
+    DRIVER_HEAP = ("driver", "heap")
+    DRIVER_CONTAINER = ("driver", "overhead")
+    EXECUTOR_HEAP = ("executor", "heap")
+    EXECUTOR_CONTAINER = ("executor", "overhead")
+
+
+#: What a failure's code says was short. Local exit codes do not tell whose memory it was: both grow.
+_SHORT: dict[str, tuple[Shortage, ...]] = {
+    "DCP340": (Shortage.DRIVER_HEAP,),
+    "DCP341": (Shortage.EXECUTOR_HEAP,),
+    "DCP351": (Shortage.DRIVER_HEAP, Shortage.EXECUTOR_HEAP),
+    "DCP360": (Shortage.DRIVER_CONTAINER,),
+    "DCP361": (Shortage.EXECUTOR_HEAP,),
+    "DCP362": (Shortage.EXECUTOR_CONTAINER,),
+}
+
+
+def shortages(failure: Failure | None) -> tuple[Shortage, ...]:
+    """Return what memory the failed attempt lacked; nothing when it failed for another reason, a full cluster among them."""
+    if failure is None or failure.kind is not FailureKind.RESOURCES:
+        return ()
+    return _SHORT.get(failure.code, ())
+
+
+def raise_memory(
+    job: JobSpec,
+    limit: int,
+    raises: int,
+    executor_limit: int | None = None,
+    *,
+    short: tuple[Shortage, ...] = (Shortage.DRIVER_HEAP, Shortage.EXECUTOR_HEAP),
+    spark_defaults: Mapping[str, str] | None = None,
+) -> tuple[JobSpec, str]:
     """Return ``job`` with more memory and one sentence on what was changed.
 
-    Driver and executors are raised alike: from outside, an exit code does not tell whose memory was too small.
-
-    :param limit: bytes that neither the driver nor an executor may exceed.
+    :param limit: bytes that heap and overhead of the driver may not exceed together.
     :param raises: how often memory was raised before in this round.
+    :param executor_limit: the same for an executor, where that is another limit than the driver's.
+    :param short: what was short (:func:`shortages`).
+    :param spark_defaults: the environment's Spark configuration, below the job's own.
     :return: the unchanged job and an empty sentence when nothing more can be given.
     """
     if raises >= MAX_RAISES:
         return job, ""
-    resources = job.resources
-    driver = _raised(resources.driver.memory, limit)
-    executor = _raised(resources.executor.memory, limit)
-    changes = [
-        f"{who} memory raised from {old} to {new}"
-        for who, old, new in (("driver", resources.driver.memory, driver), ("executor", resources.executor.memory, executor))
-        if new != old
-    ]
-    if not changes:
-        return job, ""
-    bigger = ResourceSpec(
-        driver=replace(resources.driver, memory=driver),
-        executor=replace(resources.executor, memory=executor),
-    )
-    return replace(job, resources=bigger), "; ".join(changes)
+    limits = {"driver": limit, "executor": limit if executor_limit is None else executor_limit}
+    changes = []
+    for role, part in (shortage.value for shortage in short):
+        if part == "heap":
+            job, change = _raise_heap(job, role, limits[role])
+        else:
+            job, change = _raise_overhead(job, role, limits[role], spark_defaults or {})
+        changes.append(change)
+    return job, "; ".join(change for change in changes if change)
 
 
-def _raised(memory: str, limit: int) -> str:
-    size = memory_bytes(memory)
-    raised = min(int(size * FACTOR), limit)
+def _raise_heap(job: JobSpec, role: str, limit: int) -> tuple[JobSpec, str]:
+    size = getattr(job.resources, role)
+    before = memory_bytes(size.memory)
+    # An overhead that the job sets counts as the environment's limits count it.
+    room = limit - (_explicit_overhead(job.spark_conf, role) or 0)
+    after = min(int(before * FACTOR), room)
     # A job may ask for more than the limit from the start; it is never given less than it asked for here.
-    return memory_text(raised) if raised > size else memory
+    if after <= before:
+        return job, ""
+    bigger = replace(size, memory=memory_text(after))
+    resources = replace(job.resources, **{role: bigger})
+    return replace(job, resources=resources), f"{role} memory raised from {size.memory} to {bigger.memory}"
+
+
+def _raise_overhead(job: JobSpec, role: str, limit: int, defaults: Mapping[str, str]) -> tuple[JobSpec, str]:
+    heap = memory_bytes(getattr(job.resources, role).memory)
+    conf = {**defaults, **job.spark_conf}
+    before = _explicit_overhead(conf, role) or default_overhead(role, heap, conf)
+    after = min(int(before * OVERHEAD_FACTOR), limit - heap)
+    if memory_text(after) == memory_text(before) or after <= before:
+        return job, ""
+    setting = overhead_setting(role)
+    changed = replace(job, spark_conf={**job.spark_conf, setting: memory_text(after)})
+    old, new = memory_text(before), memory_text(after)
+    return changed, f"{role} memory overhead raised from {old} to {new}, because the container and not the heap was short"
+
+
+def _explicit_overhead(conf: Mapping[str, str], role: str) -> int | None:
+    """Return the overhead in bytes that the configuration sets, or None; Spark reads a bare number as mebibytes."""
+    text = str(conf.get(overhead_setting(role), "")).strip()
+    try:
+        return memory_bytes(f"{text}m" if text.isdecimal() else text)
+    except ValueError:
+        return None

@@ -63,6 +63,7 @@ class SparkRunner:
     :param store: keeps the history, or None. It may fail; then a line is logged and nothing else happens.
     :param clock: returns epoch seconds.
     :param memory_limit: bytes up to which memory is raised after an attempt ran out of it; None for what this machine can give.
+    :param executor_memory_limit: the same for an executor; None for ``memory_limit``.
     :param core_etl_main_classes: ends of main class names that mean our own driver.
     :param metrics: hears of every event, or None. It may fail as the store may.
     :param start_timeout: seconds within which an attempt's driver must have started, or None.
@@ -75,6 +76,7 @@ class SparkRunner:
         clock: Callable[[], float] = time.time,
         *,
         memory_limit: int | None = None,
+        executor_memory_limit: int | None = None,
         core_etl_main_classes: Collection[str] = CORE_ETL_MAIN_CLASSES,
         metrics: Metrics | None = None,
         start_timeout: float | None = None,
@@ -83,6 +85,7 @@ class SparkRunner:
         self._store = store
         self._clock = clock
         self._memory_limit = memory_limit
+        self._executor_memory_limit = executor_memory_limit
         self._core_etl_main_classes = tuple(core_etl_main_classes)
         self._metrics = metrics
         self._start_timeout = start_timeout
@@ -252,7 +255,7 @@ class SparkRunner:
             if error := unsupported(job, self.backend.name, self._core_etl_main_classes):
                 raise error
         elif latest.failure is not None and latest.failure.kind is FailureKind.RESOURCES:
-            job, remediation = raise_memory(job, self._memory_limit or usable_memory(), raises)
+            job, remediation = raise_memory(job, self._memory_limit or usable_memory(), raises, self._executor_memory_limit)
             raises += 1 if remediation else 0
         first = now if step.new_round else before.first_submitted_at
         return replace(

@@ -16,6 +16,7 @@ from airflow_dcp_provider.hooks.settings import read_settings
 from airflow_dcp_provider.model.cluster import Cluster
 from airflow_dcp_provider.model.environment import CatalogRef, Environment
 from airflow_dcp_provider.model.errors import CapabilityError, DcpEnvironmentError
+from airflow_dcp_provider.model.execution import AttemptRef
 from airflow_dcp_provider.model.images import Images
 from airflow_dcp_provider.model.limits import Limits
 
@@ -199,10 +200,23 @@ def test_an_unknown_environment_is_named() -> None:
         environment_for("qa")
 
 
+def test_an_environment_on_clusters_runs_on_the_kubeflow_backend(connection: Define) -> None:
+    connection("dcp_test", {"backend": "kubeflow", "clusters": [{"name": "eu-1", "connection": "no_such_connection"}]})
+    runner = runner_for(environment_for("test"))
+    assert runner.backend.name == "kubeflow"
+    # Its clusters' connections are read when they are needed, and no earlier.
+    with pytest.raises(DcpEnvironmentError, match="no_such_connection") as caught:
+        runner.backend.get(AttemptRef("e", 1, "test", "eu-1", "team-a", "job-1"))
+    assert caught.value.code == "DCP416"
+    with pytest.raises(DcpEnvironmentError, match="no cluster `us-1`") as caught:
+        runner.backend.get(AttemptRef("e", 1, "test", "us-1", "team-a", "job-1"))
+    assert caught.value.code == "DCP469"
+
+
 def test_the_local_backend_runs_and_the_others_say_that_they_cannot(home: Path, connection: Define) -> None:
     assert runner_for(Environment("local")).backend.name == "local"
-    connection("dcp_test", {"backend": "kubeflow"})
-    with pytest.raises(CapabilityError, match="the backend `kubeflow`, which is not available in this version") as caught:
+    connection("dcp_test", {"backend": "apache"})
+    with pytest.raises(CapabilityError, match="the backend `apache`, which is not available in this version") as caught:
         DcpHook("dcp_test").get_runner()
     assert caught.value.code == "DCP414"
     assert DcpHook("dcp_test").test_connection()[0] is False

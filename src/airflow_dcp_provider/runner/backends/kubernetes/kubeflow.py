@@ -30,6 +30,7 @@ from airflow_dcp_provider.runner.backends.kubernetes.driver_files import (
 from airflow_dcp_provider.runner.backends.kubernetes.names import (
     ATTEMPT,
     CANCELLED_KIND,
+    FENCE_KIND,
     KIND_LABEL,
     REQUEST,
     VERDICT,
@@ -64,7 +65,7 @@ class KubeflowBackend:
 
     :param environment: what every resource gets.
     :param api_for: returns the client of a cluster by its name.
-    :param catalogs: alias -> Spark's properties of its Iceberg catalog.
+    :param catalogs: returns alias -> Spark's properties of its Iceberg catalog; called only where something is made.
     """
 
     name = "kubeflow"
@@ -73,11 +74,11 @@ class KubeflowBackend:
         self,
         environment: Environment,
         api_for: Callable[[str], KubernetesApi],
-        catalogs: Mapping[str, Mapping[str, str]] | None = None,
+        catalogs: Callable[[], Mapping[str, Mapping[str, str]]] = dict,
     ) -> None:
         self._environment = environment
         self._api_for = api_for
-        self._catalogs = catalogs or {}
+        self._catalogs = catalogs
 
     def render(self, request: AttemptRequest) -> Resource:
         """Return the resource that :meth:`create` would make.
@@ -87,7 +88,7 @@ class KubeflowBackend:
         """
         _check_names(request.ref)
         image = image_for(JobSpec.from_dict(request.job), self._environment)
-        return spark_application(request, self._environment, image=image, catalogs=self._catalogs)
+        return spark_application(request, self._environment, image=image, catalogs=self._catalogs())
 
     def dry_run(self, request: AttemptRequest) -> Resource:
         """Return the resource as the API server would keep it, checked by its schema, webhooks and quotas; nothing is made.
@@ -117,6 +118,18 @@ class KubeflowBackend:
         _checked_owner(_attempt(application, None, None), request)
         self._mend_files(api, application)
         # A cancel may have come while this process was between looking and making; then the application is deleted here.
+        return self._observed(api, application)
+
+    def mend(self, ref: AttemptRef) -> Attempt | None:
+        """Make the driver's files of an application sound that is there; unlike :meth:`create`, never make an application.
+
+        :raises DcpEnvironmentError: when the cluster cannot be asked.
+        """
+        api = self._api_for(ref.cluster)
+        application = self._application(api, ref)
+        if application is None or not _is_ours(application):
+            return None
+        self._mend_files(api, application)
         return self._observed(api, application)
 
     def get(self, ref: AttemptRef) -> Attempt | None:
@@ -248,8 +261,16 @@ class KubeflowBackend:
         """Make the ConfigMap of the driver's files, unless it is there, and return the request that it keeps.
 
         :raises ExecutionError: DCP310 when it belongs to another owner.
+        :raises DcpEnvironmentError: DCP484 when this cluster was closed to the execution.
         """
-        kept = kept_request(self._make(api, core_path(request.ref.namespace, "configmaps"), files_config_map(request)))
+        files = self._make(api, core_path(request.ref.namespace, "configmaps"), files_config_map(request))
+        if (files["metadata"].get("labels") or {}).get(KIND_LABEL) == FENCE_KIND:
+            raise DcpEnvironmentError(
+                f"{request.ref.name} may not be created on cluster {request.ref.cluster}: a later try has chosen another cluster",
+                code="DCP484",
+                hint="nothing was created here; the task tries again and finds the execution where it is",
+            )
+        kept = kept_request(files)
         if kept is None or kept.idempotency_key != request.idempotency_key:
             raise _foreign(files_name(request.ref), kept)
         return kept

@@ -19,7 +19,7 @@ ENVIRONMENT = f"{_PREFIX}/environment"
 FINGERPRINT = f"{_PREFIX}/fingerprint"
 #: On the ConfigMaps beside an application: what they are.
 KIND_LABEL = f"{_PREFIX}/kind"
-FILES_KIND, CANCELLED_KIND = "files", "cancelled"
+FILES_KIND, CANCELLED_KIND, FENCE_KIND = "files", "cancelled", "fence"
 
 #: Annotations: the :class:`AttemptRequest` as JSON, the round that waits for the attempt, and how it ended once that is known.
 REQUEST = f"{_PREFIX}/request"
