@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_dcp_provider.model.execution import Failure, FailureKind
-from airflow_dcp_provider.runner.diagnosis_text import bounded_tail
+from airflow_dcp_provider.runner.diagnosis_text import bounded_tail, without_deep_stacks
 
 #: The line by which the driver reports its result.
 RESULT_PREFIX = "DCP_RESULT "
@@ -25,7 +25,9 @@ TAIL_LINES = 40
 _NOISE = re.compile(
     r"ShutdownHookManager|NativeCodeLoader|Setting default log level|To adjust logging level"
     r"|Picked up (_JAVA|JAVA_TOOL|JDK_JAVA)_?OPTIONS|OpenJDK 64-Bit Server VM warning|Using Spark's (default|repl) log4j"
-    r"|SparkContext: (Successfully stopped|SparkContext is stopping)"
+    r"|SparkContext: (Successfully stopped|SparkContext is stopping|Invoking stop)|SparkUI: Stopped Spark web UI"
+    r"|INFO (MapOutputTracker|MemoryStore|BlockManager|OutputCommitCoordinator)\w*(\$\w+)?: \S+ (stopped|cleared)"
+    r"|SchedulerBackend(\$\w+)?: (Shutting down all executors|Asking each executor)|Kubernetes client has been closed"
     r"|SLF4J:|^\s*$"
 )
 
@@ -127,7 +129,7 @@ def diagnose(exit_code: int | None, result: Mapping[str, Any] | None, log: str) 
 def log_tail(log: str, lines: int = TAIL_LINES) -> str:
     """Return the last useful lines of a driver's log, with secrets masked."""
     useful = (line for line in log.splitlines() if not _NOISE.search(line) and not line.startswith(RESULT_PREFIX))
-    return bounded_tail(useful, lines)
+    return bounded_tail(without_deep_stacks(useful), lines)
 
 
 def _known(exit_code: int | None, log: str) -> _Known:

@@ -104,7 +104,10 @@ def _thrown(clues: Clues) -> _Cause | None:
     error = spark.diagnose(chain, "the driver", reading=True)
     if error.code == "DCP349" and (own := _python_exception(clues)):
         return own
-    return _KIND_OF_CODE[error.code], error.code, error.message, error.hint
+    what = error.message
+    if error.code == "DCP340":
+        what = what.replace("the driver: ", "the driver ran out of heap memory: ", 1)
+    return _KIND_OF_CODE[error.code], error.code, what, error.hint
 
 
 #: Python's own exceptions that a program meets by its own doing; those of connections are left to the platform.

@@ -11,7 +11,7 @@ _EXECUTOR_CONTAINER = (
     "raise spark.executor.memoryOverhead (Python and native memory) or resources.executor.memory; a retry gets more by itself"
 )
 
-#: What the driver's log says beyond doubt.
+#: What the driver's log says beyond doubt, and more precisely than the exception's class.
 LOG_RULES = (
     Rule(
         "DCP365",
@@ -47,6 +47,19 @@ LOG_RULES = (
         "spill less (more partitions, a filter), or give driver and executors more local disk through the environment's volumes",
     ),
     Rule(
+        "DCP331",
+        USER,
+        "chain",
+        r"^(?P<cause>[^\n]*(?i:\bForbidden\b[^\n]*\b403\b|status code:? 40[13]\b|InvalidAccessKeyId|SignatureDoesNotMatch"
+        r"|ExpiredToken|AuthorizationPermissionMismatch|does not have (?:storage|serviceusage)\.)[^\n]*)",
+        "storage or catalog refused the job: {cause}",
+        "ask for the right to the table or path, or have the credentials of the environment's catalog checked",
+    ),
+)
+
+#: What happened to executors, when the driver's own words do not explain its end.
+EXECUTOR_RULES = (
+    Rule(
         "DCP361",
         RESOURCES,
         "log",
@@ -71,19 +84,6 @@ LOG_RULES = (
         "the container of executor {number} was killed for using more memory than its limit (exit code 137)",
         _EXECUTOR_CONTAINER,
     ),
-    Rule(
-        "DCP331",
-        USER,
-        "chain",
-        r"^(?P<cause>[^\n]*(?i:\bForbidden\b[^\n]*\b403\b|status code:? 40[13]\b|InvalidAccessKeyId|SignatureDoesNotMatch"
-        r"|ExpiredToken|AuthorizationPermissionMismatch|does not have (?:storage|serviceusage)\.)[^\n]*)",
-        "storage or catalog refused the job: {cause}",
-        "ask for the right to the table or path, or have the credentials of the environment's catalog checked",
-    ),
-)
-
-#: What happened to executors, when the driver's own words do not explain its end.
-EXECUTOR_RULES = (
     Rule(
         "DCP362",
         RESOURCES,

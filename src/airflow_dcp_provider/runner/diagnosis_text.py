@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 #: Longest sentence, hint and log tail that a failure carries, in characters: it travels through the store and an error.
@@ -13,6 +13,9 @@ TAIL_LIMIT = 16_000
 
 #: Longest line of a log that is looked at, in characters; Spark logs whole query plans in one line.
 _LINE_LIMIT = 2_000
+
+#: How many frames of each stack a tail shows.
+_STACK_DEPTH = 5
 
 #: How many links of a chain of causes are read.
 _CHAIN_LIMIT = 30
@@ -42,6 +45,7 @@ _TASK_THROWN = re.compile(
     r"\(TID \d+\) \([^)]*executor [^)]*\): ((?:[A-Za-z_$][\w$]*\.)*[A-Z][\w$]*(?:Error|Exception))(?::\s?(.*))?$"
 )
 _BLOCK = re.compile(r"^(?:Traceback \(most recent call last\):|Exception in thread \"main\" )")
+_JAVA_FRAME = re.compile(r"^\s+(?:at [\w$.<>/]+\(|\.\.\. \d+ more)")
 _FRAME = re.compile(r"^\s+(?:at [\w$.<>/]+\(|\.\.\. \d+ more)|^\s+File \"")
 _LOG_LINE = re.compile(r"^\d{2,4}[/-]\d{2}[/-]\d{2}[ T]\d{2}:\d{2}:\d{2}")
 _END = re.compile(r"Traceback|Driver stacktrace")
@@ -84,6 +88,15 @@ def bounded_tail(lines: Iterable[str], count: int) -> str:
     while len(kept) > 1 and sum(len(line) + 1 for line in kept) > TAIL_LIMIT:
         kept.pop(0)
     return "\n".join(kept)
+
+
+def without_deep_stacks(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines without the depths of Java's stacks, which would push the lines that matter out of a short tail."""
+    depth = 0
+    for line in lines:
+        depth = depth + 1 if _JAVA_FRAME.match(line) else 0
+        if depth <= _STACK_DEPTH:
+            yield line
 
 
 def last_chain(log: str) -> tuple[Thrown, ...]:

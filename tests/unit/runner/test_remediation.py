@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_dcp_provider.model.execution import Failure, FailureKind
 from airflow_dcp_provider.model.job import DriverResources, ExecutorResources, ResourceSpec
 from airflow_dcp_provider.model.quantities import memory_bytes
-from airflow_dcp_provider.runner.remediation import MAX_RAISES, raise_memory
+from airflow_dcp_provider.runner.remediation import MAX_RAISES, Shortage, raise_memory, shortages
 from tests.support.executions import job
 
 GIB = 2**30
@@ -48,3 +50,74 @@ def test_memory_never_shrinks_never_passes_the_limit_and_nothing_else_changes(me
     assert replace(after, resources=before.resources) == before
     assert replace(after.resources.driver, memory="") == replace(before.resources.driver, memory="")
     assert replace(after.resources.executor, memory="") == replace(before.resources.executor, memory="")
+
+
+class TestOnlyWhatWasShort:
+    def raised(self, *short, before=None, limit=64 * GIB, executor_limit=None, **options):
+        return raise_memory(before or sized("4g", "8g"), limit, 0, executor_limit, short=short, **options)
+
+    def test_the_drivers_heap(self):
+        bigger, sentence = self.raised(Shortage.DRIVER_HEAP)
+        assert (bigger.resources.driver.memory, bigger.resources.executor.memory) == ("6144m", "8g")
+        assert sentence == "driver memory raised from 4g to 6144m"
+
+    def test_the_executors_heap(self):
+        bigger, sentence = self.raised(Shortage.EXECUTOR_HEAP)
+        assert (bigger.resources.driver.memory, bigger.resources.executor.memory) == ("4g", "12288m")
+        assert sentence == "executor memory raised from 8g to 12288m"
+
+    @pytest.mark.parametrize(
+        ("short", "setting", "old", "new"),
+        [
+            (Shortage.DRIVER_CONTAINER, "spark.driver.memoryOverhead", "820m", "1639m"),
+            (Shortage.EXECUTOR_CONTAINER, "spark.executor.memoryOverhead", "820m", "1639m"),
+        ],
+    )
+    def test_a_killed_container_gets_memory_beside_its_heap(self, short, setting, old, new):
+        bigger, sentence = self.raised(short)
+        assert bigger.spark_conf[setting] == new
+        assert bigger.resources == sized("4g", "8g").resources
+        role = setting.split(".")[1]
+        assert sentence == f"{role} memory overhead raised from {old} to {new}, because the container and not the heap was short"
+
+    def test_an_overhead_that_is_set_is_doubled(self):
+        before = replace(sized("4g"), spark_conf={"spark.driver.memoryOverhead": "1g"})
+        bigger, _ = self.raised(Shortage.DRIVER_CONTAINER, before=before)
+        assert bigger.spark_conf == {"spark.driver.memoryOverhead": "2048m"}
+
+    def test_so_is_one_of_the_environment_and_one_without_a_unit(self):
+        bigger, _ = self.raised(Shortage.EXECUTOR_CONTAINER, spark_defaults={"spark.executor.memoryOverhead": "3000"})
+        assert bigger.spark_conf["spark.executor.memoryOverhead"] == "6000m"
+        bigger, _ = self.raised(Shortage.EXECUTOR_CONTAINER, spark_defaults={"spark.executor.memoryOverheadFactor": "0.5"})
+        assert bigger.spark_conf["spark.executor.memoryOverhead"] == "8192m"
+
+    def test_heap_and_overhead_stay_within_the_limit_of_their_own(self):
+        bigger, _ = self.raised(Shortage.EXECUTOR_CONTAINER, executor_limit=9 * GIB)
+        assert bigger.spark_conf["spark.executor.memoryOverhead"] == "1024m"
+        bigger, _ = self.raised(Shortage.EXECUTOR_HEAP, limit=GIB, executor_limit=9 * GIB)
+        assert bigger.resources.executor.memory == "9216m"
+        before = replace(sized("4g", "8g"), spark_conf={"spark.executor.memoryOverhead": "1g"})
+        assert self.raised(Shortage.EXECUTOR_HEAP, before=before, executor_limit=9 * GIB) == (before, "")
+
+    def test_nothing_is_short(self):
+        assert self.raised() == (sized("4g", "8g"), "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "short"),
+    [
+        (FailureKind.RESOURCES, "DCP340", (Shortage.DRIVER_HEAP,)),
+        (FailureKind.RESOURCES, "DCP341", (Shortage.EXECUTOR_HEAP,)),
+        (FailureKind.RESOURCES, "DCP351", (Shortage.DRIVER_HEAP, Shortage.EXECUTOR_HEAP)),
+        (FailureKind.RESOURCES, "DCP360", (Shortage.DRIVER_CONTAINER,)),
+        (FailureKind.RESOURCES, "DCP361", (Shortage.EXECUTOR_HEAP,)),
+        (FailureKind.RESOURCES, "DCP362", (Shortage.EXECUTOR_CONTAINER,)),
+        (FailureKind.RESOURCES, "DCP368", ()),
+        (FailureKind.RESOURCES, "DCP372", ()),
+        (FailureKind.PLATFORM, "DCP340", ()),
+        (FailureKind.USER, "DCP360", ()),
+    ],
+)
+def test_a_failure_tells_what_was_short(kind, code, short):
+    assert shortages(Failure(kind, code, "x")) == short
+    assert shortages(None) == ()
