@@ -44,6 +44,7 @@ def runner_for(environment: Environment) -> SparkRunner:
             kubeflow_backend(environment),
             memory_limit=_bytes(environment.limits.driver_memory),
             executor_memory_limit=_bytes(environment.limits.executor_memory),
+            spark_defaults=environment.spark_defaults,
             # Nothing is for ever: 0 is how a connection says that it waits without an end.
             start_timeout=environment.start_timeout_seconds or None,
             **options,

@@ -43,7 +43,7 @@ from airflow_dcp_provider.runner.policy import (
     next_step,
     submit_step,
 )
-from airflow_dcp_provider.runner.remediation import raise_memory
+from airflow_dcp_provider.runner.remediation import raise_memory, shortages
 from airflow_dcp_provider.runner.store_port import Store
 from airflow_dcp_provider.runner.values import Outcome, SubmitRequest
 
@@ -64,6 +64,7 @@ class SparkRunner:
     :param clock: returns epoch seconds.
     :param memory_limit: bytes up to which memory is raised after an attempt ran out of it; None for what this machine can give.
     :param executor_memory_limit: the same for an executor; None for ``memory_limit``.
+    :param spark_defaults: the environment's Spark configuration below the manifest's own, for what an overhead is before it grows.
     :param core_etl_main_classes: ends of main class names that mean our own driver.
     :param metrics: hears of every event, or None. It may fail as the store may.
     :param start_timeout: seconds within which an attempt's driver must have started, or None.
@@ -77,6 +78,7 @@ class SparkRunner:
         *,
         memory_limit: int | None = None,
         executor_memory_limit: int | None = None,
+        spark_defaults: Mapping[str, str] | None = None,
         core_etl_main_classes: Collection[str] = CORE_ETL_MAIN_CLASSES,
         metrics: Metrics | None = None,
         start_timeout: float | None = None,
@@ -86,6 +88,7 @@ class SparkRunner:
         self._clock = clock
         self._memory_limit = memory_limit
         self._executor_memory_limit = executor_memory_limit
+        self._spark_defaults = spark_defaults or {}
         self._core_etl_main_classes = tuple(core_etl_main_classes)
         self._metrics = metrics
         self._start_timeout = start_timeout
@@ -216,7 +219,8 @@ class SparkRunner:
             if not self.backend.is_gone(latest.ref):
                 return False
             request = self._next_request(latest, step, actor, fresh)
-            logger.info("starting attempt %d of %s: %s", step.number, request.ref.execution_id, step.reason)
+            reason = f"{step.reason}; {request.remediation}" if request.remediation else step.reason
+            logger.info("starting attempt %d of %s: %s", step.number, request.ref.execution_id, reason)
             attempt = self._create(request)
             details = {"reason": step.reason, "actor": str(actor), "remediation": request.remediation}
             self._record(attempt, "ADVANCE", details)
@@ -255,8 +259,13 @@ class SparkRunner:
             if error := unsupported(job, self.backend.name, self._core_etl_main_classes):
                 raise error
         elif latest.failure is not None and latest.failure.kind is FailureKind.RESOURCES:
-            job, remediation = raise_memory(job, self._memory_limit or usable_memory(), raises, self._executor_memory_limit)
+            limit, short = self._memory_limit or usable_memory(), shortages(latest.failure)
+            job, remediation = raise_memory(
+                job, limit, raises, self._executor_memory_limit, short=short, spark_defaults=self._spark_defaults
+            )
             raises += 1 if remediation else 0
+            if short and not remediation:
+                logger.info("memory stays as it is: the limit of the environment or of raises in one round is reached")
         first = now if step.new_round else before.first_submitted_at
         return replace(
             before,

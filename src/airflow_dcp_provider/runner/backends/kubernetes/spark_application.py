@@ -23,6 +23,7 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import (
 )
 from airflow_dcp_provider.runner.backends.kubernetes.spark_settings import secret_variables, spark_conf
 from airflow_dcp_provider.runner.drivers import driver_of
+from airflow_dcp_provider.runner.overhead import default_overhead, overhead_setting
 
 #: The volume of the driver's files, and the one that the log sidecar reads.
 _FILES_VOLUME = "dcp-files"
@@ -30,8 +31,6 @@ _FILES_VOLUME = "dcp-files"
 #: A JVM driver's jar in the image, as the first design document's image has it.
 _JVM_JAR = "local:///opt/spark/jars/core-etl-driver-bundle{version}.jar"
 
-#: Memory beside the heap, as a share of it and at least so many mebibytes. The driver runs Python beside its JVM.
-_DRIVER_OVERHEAD, _EXECUTOR_OVERHEAD = (0.20, 512), (0.10, 384)
 
 _PULL_POLICY = "spark.kubernetes.container.image.pullPolicy"
 
@@ -111,7 +110,7 @@ def _driver(request: AttemptRequest, job: JobSpec, environment: Environment) -> 
     found: dict[str, Any] = {
         "cores": size.cores,
         "memory": size.memory,
-        **_overhead("driver", size.memory, _DRIVER_OVERHEAD, job, environment),
+        **_overhead("driver", size.memory, job, environment),
         "env": [{"name": TERMINATION_LOG, "value": "/dev/termination-log"}, *secret_variables(environment)],
         "volumeMounts": [mount, *map(dict, environment.volume_mounts)],
         **_pod(request, job, environment, "driver"),
@@ -127,7 +126,7 @@ def _executor(request: AttemptRequest, job: JobSpec, environment: Environment) -
         "cores": size.cores,
         "memory": size.memory,
         "instances": size.instances,
-        **_overhead("executor", size.memory, _EXECUTOR_OVERHEAD, job, environment),
+        **_overhead("executor", size.memory, job, environment),
         "volumeMounts": [*map(dict, environment.volume_mounts)],
         **_pod(request, job, environment, "executor"),
     }
@@ -161,14 +160,13 @@ def _pod_labels(job: JobSpec, environment: Environment) -> dict[str, str]:
     return {key: label_value(str(value)) for key, value in given.items() if key not in RESERVED_LABELS}
 
 
-def _overhead(role: str, memory: str, share: tuple[float, int], job: JobSpec, environment: Environment) -> dict[str, str]:
+def _overhead(role: str, memory: str, job: JobSpec, environment: Environment) -> dict[str, str]:
     """Return the memory beside the heap, unless a Spark setting says it."""
-    setting = f"spark.{role}.memoryOverhead"
+    setting = overhead_setting(role)
     asked = {**environment.spark_defaults, **job.spark_conf}
     if setting in asked or f"{setting}Factor" in asked:
         return {}
-    part, least = share
-    return {"memoryOverhead": f"{max(int(memory_bytes(memory) * part) // 2**20, least)}m"}
+    return {"memoryOverhead": f"{default_overhead(role, memory_bytes(memory)) // 2**20}m"}
 
 
 def _dynamic_allocation(job: JobSpec, environment: Environment) -> dict[str, Any]:
