@@ -134,7 +134,7 @@ class SparkExecutionSensor(BaseSensorOperator):
         self.link_addresses = addresses(context, job, environment, outcome.attempt, self.task_id)
         self.log.info("Attempt %d of execution %s: %s", outcome.attempt.ref.attempt, handle.execution_id, _state(outcome.attempt))
         if outcome.action in {"wait", "retry_at"}:
-            self._defer(outcome, outcome.attempt, log)
+            self._defer(outcome, outcome.attempt, log, runner.backend.name)
         if outcome.action == "failed":
             raise AirflowFailException(str(outcome.error)) from outcome.error
         self._succeeded = True
@@ -147,19 +147,21 @@ class SparkExecutionSensor(BaseSensorOperator):
         job = JobSpec.from_dict(self._handle.request.job)
         return execution_lineage(job, self._handle.execution_id, written=self._succeeded)
 
-    def _defer(self, outcome: Outcome, attempt: Attempt, log: DriverLog) -> NoReturn:
+    def _defer(self, outcome: Outcome, attempt: Attempt, log: DriverLog, backend: str) -> NoReturn:
         due = outcome.until if outcome.action == "retry_at" else None
         if due is not None:
             self.log.info("The next attempt is due in %.0f s", max(0.0, due - time.time()))
         trigger = watch(
             attempt.ref,
             self._actor,
-            deadline=outcome.until if outcome.action == "wait" else None,
+            deadline=attempt.request.deadline if outcome.action == "wait" else None,
+            start_deadline=attempt.request.start_deadline,
             not_before=due,
             # An attempt that is being cancelled, or that has ended, is waited for until nothing of it runs any more.
             await_gone=attempt.state.is_terminal or attempt.cancellation is not None,
             poll_interval=self.poll_interval,
             copied=log.copied,
+            backend=backend,
         )
         self.defer(
             trigger=trigger,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
@@ -16,13 +16,22 @@ from airflow_dcp_provider.hooks.runners import runner_for
 from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation
 from airflow_dcp_provider.runner.runner import SparkRunner
 from airflow_dcp_provider.triggers.kill import NATIVE_ON_KILL, killed_by_user
+from airflow_dcp_provider.triggers.watches import WATCHED_BACKENDS, Place, watches
+
+_Result = TypeVar("_Result")
+
+#: Seconds between two looks, at least, at an attempt of which its cluster's watch cannot tell whether it has ended.
+_DOUBT_INTERVAL = 10.0
 
 #: After so many looks in a row that failed, the task is asked to look for itself.
 _PATIENCE = 60
 
 
 class SparkExecutionTrigger(BaseTrigger):
-    """Fires once the attempt has ended, its deadline is reached, or the next attempt is due. What follows is the task's to decide.
+    """Fires once the attempt has ended, a deadline is reached, or the next attempt is due. What follows is the task's to decide.
+
+    On a cluster, one watch serves every attempt that is waited for in a namespace (:mod:`airflow_dcp_provider.triggers.watches`);
+    on other backends the attempt is looked at now and then.
 
     :param ref: the attempt, an :class:`AttemptRef` as a mapping.
     :param actor: the waiting task, an :class:`Actor` as a mapping; a kill is asked for in its name.
@@ -31,6 +40,8 @@ class SparkExecutionTrigger(BaseTrigger):
     :param await_gone: wait until nothing of the attempt runs any more, instead of until it has ended.
     :param poll_interval: seconds between two looks.
     :param copied: how far the task has copied the driver's logs; handed back in the event.
+    :param start_deadline: epoch seconds by which the driver must have started, or None; absolute, too.
+    :param backend: where the attempt runs, as :attr:`Backend.name` says.
     """
 
     def __init__(
@@ -43,6 +54,8 @@ class SparkExecutionTrigger(BaseTrigger):
         await_gone: bool = False,
         poll_interval: float = 1.0,
         copied: Mapping[str, int] | None = None,
+        start_deadline: float | None = None,
+        backend: str = "local",
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ref = dict(ref)
@@ -52,6 +65,8 @@ class SparkExecutionTrigger(BaseTrigger):
         self.await_gone = await_gone
         self.poll_interval = poll_interval
         self.copied = dict(copied or {})
+        self.start_deadline = start_deadline
+        self.backend = backend
         self._fired = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -66,26 +81,46 @@ class SparkExecutionTrigger(BaseTrigger):
                 "await_gone": self.await_gone,
                 "poll_interval": self.poll_interval,
                 "copied": self.copied,
+                "start_deadline": self.start_deadline,
+                "backend": self.backend,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, then fire one event that says why: ``due``, ``deadline``, ``ended`` or ``unreadable``."""
+        """Wait, then fire one event that says why: ``due``, ``deadline``, ``start-deadline``, ``ended`` or ``unreadable``."""
         if self.not_before is not None:
             await asyncio.sleep(max(0.0, self.not_before - time.time()))
             reason = "due"
+        elif self.backend in WATCHED_BACKENDS:
+            reason = await self._watched()
         else:
-            reason = await self._ended()
+            reason = await self._looked_at(self.poll_interval)
         self._fired = True
         yield TriggerEvent({"reason": reason, "copied": self.copied})  # type: ignore[no-untyped-call]
 
-    async def _ended(self) -> str:
+    async def _watched(self) -> str:
+        """Wait by the watch of the attempt's namespace; it costs no request of its own."""
+        ref = AttemptRef(**self.ref)
+        with watches().joined(Place(self.backend, ref.environment, ref.cluster, ref.namespace)) as watched:
+            if self.await_gone:
+                told = await watched.wait(ref.name)
+            else:
+                told = await watched.wait(ref.name, deadline=self.deadline, start_deadline=self.start_deadline)
+        if told == "in-doubt":
+            return await self._looked_at(max(self.poll_interval, _DOUBT_INTERVAL))
+        if told == "ended" and self.await_gone:
+            # The watch sees applications; pods may outlive theirs for a moment.
+            return await self._looked_at(self.poll_interval)
+        return told.value
+
+    async def _looked_at(self, interval: float) -> str:
+        """Look at the attempt every ``interval`` seconds until there is something to tell."""
         runner: SparkRunner | None = None
         failures = 0
         while True:
             try:
-                runner = runner or await self._open_shielded()
-                if await asyncio.to_thread(self._is_over, runner):
+                runner = runner or await _in_thread(self._open)
+                if await _in_thread(self._is_over, runner):
                     return "ended"
                 failures = 0
             except Exception:
@@ -96,13 +131,7 @@ class SparkExecutionTrigger(BaseTrigger):
                     return "unreadable"
             if not self.await_gone and self.deadline is not None and time.time() >= self.deadline:
                 return "deadline"
-            await asyncio.sleep(self.poll_interval)
-
-    async def _open_shielded(self) -> SparkRunner:
-        # A connection is read through the event loop, which only asgiref's threads can reach; looking reads files alone. The shield
-        # keeps a cancellation away from asgiref, which would drop its message: Airflow's only sign that the user killed the task.
-        opening = asyncio.ensure_future(sync_to_async(self._open, thread_sensitive=False)())
-        return await asyncio.shield(opening)
+            await asyncio.sleep(interval)
 
     def _open(self) -> SparkRunner:
         return runner_for(environment_for(self.ref["environment"]))
@@ -130,6 +159,15 @@ class SparkExecutionTrigger(BaseTrigger):
     def _cancel(self) -> None:
         self.log.info("the task was killed: cancelling attempt %s", self.ref["name"])
         self._open().cancel(AttemptRef(**self.ref), Cancellation(Actor(**self.actor), "kill", time.time()))
+
+
+async def _in_thread(function: Callable[..., _Result], *arguments: Any) -> _Result:
+    """Return what a function that blocks returns.
+
+    Connections are read through the event loop, which only asgiref's threads can reach. The shield keeps a cancellation away from
+    asgiref, which would drop its message: Airflow's only sign that the user killed the task.
+    """
+    return await asyncio.shield(asyncio.ensure_future(sync_to_async(function, thread_sensitive=False)(*arguments)))
 
 
 def watch(ref: AttemptRef, actor: Actor, **options: Any) -> SparkExecutionTrigger:

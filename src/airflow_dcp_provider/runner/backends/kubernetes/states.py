@@ -33,6 +33,11 @@ _STATES = {
 _SUBMITTED_TWICE = "already exist"
 
 
+def operator_states(*meanings: ExecutionState) -> frozenset[str]:
+    """Return the operator's own words for these states."""
+    return frozenset(state for state, meaning in _STATES.items() if meaning in meanings)
+
+
 def operator_state(application: Mapping[str, Any]) -> str:
     """Return the operator's own word for the state, empty while it has not seen the application."""
     return str(_application_state(application).get("state") or "")

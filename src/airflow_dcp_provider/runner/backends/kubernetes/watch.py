@@ -148,8 +148,8 @@ class NamespaceWatch:
         state = self._states.get(waiter.name)
         if state is None:
             self._look(waiter)
-        elif state in self._applications.ended:
-            waiter.tell(Told.ENDED)
+        elif news := self._applications.news(state):
+            waiter.tell(news)
         elif waiter.start_is_over and state in self._applications.unstarted:
             self._look(waiter)
 
@@ -179,8 +179,8 @@ class NamespaceWatch:
                 async with self._looking:
                     state = await self._state_now(waiter.name)
                 waiter.looked_at = False
-                if state is None or state in self._applications.ended:
-                    waiter.tell(Told.ENDED)
+                if news := self._applications.news(state):
+                    waiter.tell(news)
                 elif waiter.start_is_over and state in self._applications.unstarted:
                     waiter.tell(Told.START_DEADLINE)
                 return
@@ -315,9 +315,9 @@ class NamespaceWatch:
             self._states.pop(change.name, None)
         else:
             self._states[change.name] = change.state
-        if change.state is None or change.state in self._applications.ended:
+        if news := self._applications.news(change.state):
             for waiter in self._waiters.get(change.name, ()):
-                waiter.tell(Told.ENDED)
+                waiter.tell(news)
 
     # Health
 

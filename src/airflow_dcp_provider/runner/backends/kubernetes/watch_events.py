@@ -12,10 +12,15 @@ from dataclasses import dataclass
 import msgspec
 
 from airflow_dcp_provider.runner.backends.kubernetes.problems import KubernetesProblem, problem_of_answer
+from airflow_dcp_provider.runner.backends.kubernetes.states import submitted_twice
+
+#: In place of a state: the application says FAILED, and its driver may run all the same.
+IN_DOUBT = "in doubt"
 
 
-class _ApplicationState(msgspec.Struct):
+class _ApplicationState(msgspec.Struct, rename="camel"):
     state: str = ""
+    error_message: str = ""
 
 
 class _CurrentState(msgspec.Struct, rename="camel"):
@@ -145,8 +150,10 @@ def _state(found: _Object) -> str:
     status = found.status
     if not isinstance(status, _Status):
         return ""
-    if status.application_state is not None:
-        return sys.intern(status.application_state.state)
+    if (told := status.application_state) is not None:
+        if told.error_message and submitted_twice({"status": {"applicationState": msgspec.to_builtins(told)}}):
+            return IN_DOUBT
+        return sys.intern(told.state)
     return sys.intern(status.current_state.current_state_summary) if status.current_state is not None else ""
 
 

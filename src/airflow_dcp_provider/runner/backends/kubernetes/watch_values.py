@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from airflow_dcp_provider.runner.backends.kubernetes.watch_events import IN_DOUBT
+
 
 class Told(StrEnum):
     """What a waiter is told. What follows is its own decision."""
 
     #: The application has ended, or is gone.
     ENDED = "ended"
+    #: Its own state does not say whether it has ended, and may never do; its pods are to be asked.
+    IN_DOUBT = "in-doubt"
     #: Its deadline is reached.
     DEADLINE = "deadline"
     #: Its start deadline was reached before it had started.
@@ -31,6 +35,15 @@ class Applications:
     path: str
     ended: frozenset[str]
     unstarted: frozenset[str]
+
+    def news(self, state: str | None) -> Told | None:
+        """Return what a state tells those who wait, None when they wait on.
+
+        :param state: None when the application is gone.
+        """
+        if state is None or state in self.ended:
+            return Told.ENDED
+        return Told.IN_DOUBT if state == IN_DOUBT else None
 
 
 @dataclass(frozen=True)
