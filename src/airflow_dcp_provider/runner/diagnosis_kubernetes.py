@@ -19,7 +19,7 @@ from airflow_dcp_provider.runner.diagnosis_rules import DRIVER_END_RULES, SUBMIS
 from airflow_dcp_provider.runner.diagnosis_start_rules import START_RULES
 from airflow_dcp_provider.runner.diagnosis_text import HINT_LIMIT, SENTENCE_LIMIT, one_line
 
-__all__ = ["FAULTS", "Evidence", "diagnose"]
+__all__ = ["FAULTS", "KIND_OF_CODE", "Evidence", "diagnose"]
 
 #: How a sentence ends: whose fault it is.
 FAULTS = {
@@ -32,7 +32,7 @@ FAULTS = {
 _VAGUE = frozenset({"DCP340", "DCP341", "DCP342", "DCP349"})
 
 #: Kinds of the driver's own codes; they say more than the exit code, which a wrapper may have changed.
-_KIND_OF_CODE = {
+KIND_OF_CODE = {
     **dict.fromkeys((f"DCP3{number}" for number in range(20, 32)), FailureKind.USER),
     **dict.fromkeys(("DCP335", "DCP336", "DCP337", "DCP342", "DCP348", "DCP349"), FailureKind.PLATFORM),
     **dict.fromkeys(("DCP340", "DCP341"), FailureKind.RESOURCES),
@@ -92,7 +92,7 @@ def _reported(clues: Clues) -> _Cause | None:
     if not isinstance(error, Mapping) or not error.get("message"):
         return None
     code = str(error.get("code") or "DCP350")
-    kind = _KIND_OF_CODE.get(code) or _KIND_OF_EXIT.get(clues.exit_code or 0, FailureKind.PLATFORM)
+    kind = KIND_OF_CODE.get(code) or _KIND_OF_EXIT.get(clues.exit_code or 0, FailureKind.PLATFORM)
     return kind, code if re.fullmatch(r"DCP\d{3}", code) else "DCP350", str(error["message"]), str(error.get("hint") or "")
 
 
@@ -107,7 +107,7 @@ def _thrown(clues: Clues) -> _Cause | None:
     what = error.message
     if error.code == "DCP340":
         what = what.replace("the driver: ", "the driver ran out of heap memory: ", 1)
-    return _KIND_OF_CODE[error.code], error.code, what, error.hint
+    return KIND_OF_CODE[error.code], error.code, what, error.hint
 
 
 #: Python's own exceptions that a program meets by its own doing; those of connections are left to the platform.
