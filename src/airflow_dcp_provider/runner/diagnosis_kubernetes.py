@@ -29,7 +29,7 @@ FAULTS = {
 }
 
 #: What a driver reports when it saw only consequences: its JVM or an executor is gone, or something that it cannot explain.
-_VAGUE = frozenset({"DCP340", "DCP341", "DCP342", "DCP349"})
+_VAGUE = frozenset({"DCP340", "DCP341", "DCP342", "DCP349", "DCP350"})
 
 #: Kinds of the driver's own codes; they say more than the exit code, which a wrapper may have changed.
 KIND_OF_CODE = {
@@ -102,8 +102,8 @@ def _thrown(clues: Clues) -> _Cause | None:
         return None
     chain = tuple(spark.Throwable(link.kind, link.message) for link in clues.chain)
     error = spark.diagnose(chain, "the driver", reading=True)
-    if error.code == "DCP349" and (own := _python_exception(clues)):
-        return own
+    if error.code == "DCP349":
+        return _python_exception(clues) or _crash(clues)
     what = error.message
     if error.code == "DCP340":
         what = what.replace("the driver: ", "the driver ran out of heap memory: ", 1)
@@ -130,7 +130,22 @@ _PYTHON = frozenset(
 )
 
 
+def _crash(clues: Clues) -> _Cause | None:
+    """Return a crash with its innermost exception; None when it is not known how the driver ended."""
+    if not clues.exit_code:
+        return None
+    return (
+        FailureKind.PLATFORM,
+        "DCP350",
+        f"the driver crashed (exit code {clues.exit_code}): {clues.chain[-1]}",
+        "read the last lines of the driver's log",
+    )
+
+
 def _python_exception(clues: Clues) -> _Cause | None:
+    # A class's name somewhere in a log proves nothing; a traceback does.
+    if "Traceback (most recent call last):" not in clues.log:
+        return None
     for link in reversed(clues.chain):
         if link.name in _PYTHON and not link.kind.startswith(("java.", "scala.")):
             return (
