@@ -146,9 +146,8 @@ class ApiServer:
             options.setdefault("headers", {"Content-Type": "application/merge-patch+json"})
         answer = self.http.request(method, path, json=body, **options)
         if answer.is_error:
-            raise httpx.HTTPStatusError(
-                f"{method} {path}: {answer.status_code} {answer.text}", request=answer.request, response=answer
-            )
+            said = f"{method} {path}: {answer.status_code} {answer.text}"
+            raise httpx.HTTPStatusError(said, request=answer.request, response=answer)
         return answer.json()
 
     def namespace(self, name: str = "", labels: Mapping[str, str] | None = None) -> str:

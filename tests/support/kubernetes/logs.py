@@ -44,11 +44,14 @@ class ContainerLog:
     #: How many lines a rotation has taken away.
     _dropped: int = 0
     _ended: bool = False
+    _latest: int = 0
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def write(self, line: str) -> None:
         with self._changed:
-            self._lines.append((time.time_ns(), line))
+            # No two lines have one time: whoever reads on from a time stamp misses none.
+            self._latest = max(time.time_ns(), self._latest + 1)
+            self._lines.append((self._latest, line))
             self._changed.notify_all()
 
     def end(self) -> None:
