@@ -8,6 +8,7 @@ building from it costs little more than the Airflow objects themselves. Nothing 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,8 @@ def _params(defaults: Mapping[str, Any], environments: Sequence[str], deployment
             enum=list(environments),
             title="Environment",
             description=(
-                f"Where the run reads, computes and writes. Only a run in `{deployment_environment}`, this deployment's own, "
+                # The form shows this as plain text.
+                f"Where the run reads, computes and writes. Only a run in {deployment_environment}, this deployment's own, "
                 "announces its tables to DAGs that are scheduled on them."
             ),
         ),
@@ -127,7 +129,7 @@ def _params(defaults: Mapping[str, Any], environments: Sequence[str], deployment
             dict(defaults),
             type="object",
             title="Parameters",
-            description="Values that the manifest's templates read as `params.parameters.<name>`, as a JSON object.",
+            description="Values that the manifest's templates read as params.parameters.<name>, as a JSON object.",
         ),
     }
 
@@ -177,9 +179,17 @@ def _documentation(parts: DagParts, environments: Sequence[str]) -> str:
     fence = "```"
     while fence in parts.text:
         fence += "`"
-    tables = "".join(f"- writes `{uri}`\n" for uri in parts.outlets) + "".join(f"- reads `{uri}`\n" for uri in parts.inlets)
+    # No inline code: in Airflow's dialog its frame lies over the lines above and below.
+    tables = "".join(f"- writes {_plain(uri)}\n" for uri in parts.outlets) + "".join(
+        f"- reads {_plain(uri)}\n" for uri in parts.inlets
+    )
     return (
-        f"**{parts.manifest_id}** ({parts.kind}), made from the manifest `{parts.path}`. "
+        f"**{_plain(parts.manifest_id)}** ({parts.kind}), made from the manifest {_plain(parts.path)}. "
         f"Environments: {', '.join(environments)}.\n\n{tables}\n"
         f"{fence}yaml\n{parts.text.rstrip()}\n{fence}\n"
     )
+
+
+def _plain(text: str) -> str:
+    """Return a text of which Markdown shows every character."""
+    return re.sub(r"([\\`*_\[\]<>])", r"\\\1", text)

@@ -36,6 +36,7 @@ class Field:
 
     :param json_type: ``string``, ``integer``, ``boolean``, ``object`` or ``array``.
     :param read: one of :mod:`airflow_dcp_provider.hooks.field_readers`.
+    :param choices: the values of a list to choose from; the first is the default.
     """
 
     label: str
@@ -190,7 +191,11 @@ def conn_fields() -> dict[str, dict[str, Any]]:
     for name, field in FIELDS.items():
         schema: dict[str, Any] = {"type": [field.json_type, "null"]}
         if field.choices:
-            schema["enum"] = [*field.choices, None]
+            # Without a default the form offers the word null.
+            schema |= {"enum": [*field.choices, None], "default": field.choices[0]}
+        if field.json_type == "array" and field.read is not texts:
+            # Without this the form asks for one text a line, and no object can be entered.
+            schema["items"] = {"type": "object"}
         found[name] = {"label": field.label, "description": field.description, "schema": schema}
     return found
 

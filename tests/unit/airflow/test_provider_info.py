@@ -58,6 +58,10 @@ def test_the_form_has_every_field_and_hides_what_has_no_meaning() -> None:
     assert list(found.extra_fields) == list(FIELDS)
     assert found.extra_fields["backend"]["schema"]["enum"] == ["local", "kubeflow", "apache", None]
     assert found.extra_fields["catalogs"]["schema"]["title"] == "Catalogs"
+    # The form shows a list of choices with its default, a list of objects as JSON, a list of texts with one a line.
+    assert (found.extra_fields["backend"]["value"], found.extra_fields["image_policy"]["value"]) == ("local", "any")
+    assert found.extra_fields["clusters"]["schema"]["items"] == {"type": "object"}
+    assert "items" not in found.extra_fields["teams"]["schema"]
     assert found.standard_fields.host.hidden
     assert found.standard_fields.password.hidden
 

@@ -162,6 +162,22 @@ def test_the_documentation_is_the_manifest(tmp_path: Path) -> None:
     assert f"```yaml\n{text.rstrip()}\n```" in dag.doc_md
     assert "tests/daily" in dag.doc_md
     assert "jobs/daily.yaml" in dag.doc_md
+    # Airflow draws inline code over the lines beside it.
+    assert "`" not in dag.doc_md.split("```yaml")[0]
+
+
+def test_names_in_the_documentation_are_no_markup(tmp_path: Path) -> None:
+    dag = build_dag(compiled(tmp_path, spark_job("daily").replace("table: daily", "table: __daily__")), ENVIRONMENTS, "local")
+    assert dag.doc_md is not None
+    assert r"- writes iceberg://pedregal/out/\_\_daily\_\_" in dag.doc_md
+
+
+def test_the_trigger_form_says_what_its_fields_mean_in_plain_text(tmp_path: Path) -> None:
+    dag = build_dag(compiled(tmp_path, spark_job("daily")), ENVIRONMENTS, "local")
+    for name in ("environment", "parameters"):
+        description = dag.params.get_param(name).description
+        assert description
+        assert "`" not in description
 
 
 def test_a_fence_in_the_manifest_does_not_end_the_documentation(tmp_path: Path) -> None:
