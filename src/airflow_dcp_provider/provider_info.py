@@ -17,7 +17,11 @@ def get_provider_info() -> dict[str, Any]:
         "name": "DCP",
         "description": "Spark executions that run once and prove the Iceberg tables that they wrote.",
         "integrations": [{"integration-name": _INTEGRATION, "tags": ["software"]}],
-        "operators": [_modules("operators.spark_runner", "operators.tables", "operators.publish", "operators.iceberg")],
+        "operators": [
+            _modules(
+                "operators.spark_runner", "operators.tables", "operators.publish", "operators.iceberg", "operators.maintenance"
+            )
+        ],
         "sensors": [_modules("sensors.spark_execution", "sensors.iceberg")],
         "hooks": [_modules("hooks.dcp", "hooks.iceberg_table")],
         "triggers": [_modules("triggers.spark_execution", "triggers.iceberg")],
@@ -76,6 +80,11 @@ def _options() -> dict[str, dict[str, Any]]:
         ),
         "java_home": _option("The Java 17 that local executions use. Empty to find one.", "", "/usr/lib/jvm/java-17"),
         "max_local_executions": _option("How many local Spark processes run at once.", "2", "4", kind="integer"),
+        "maintenance_schedule": _option(
+            "When the DAG dcp_maintenance sweeps the environments whose connection says so. Empty for no such DAG.",
+            "",
+            "@hourly",
+        ),
         "store_conn_id": _option(
             "Connection of the database of the executions' history. Where it is not defined, a SQLite file in the home folder.",
             "dcp_store",

@@ -28,19 +28,22 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import DAG, get_parsing_context
 
 from airflow_dcp_provider.hooks.settings import read_settings
-from airflow_dcp_provider.model.errors import ManifestError, Position, Problem, UsageError
+from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem, UsageError
 from dag_factory.broken import ImportErrorDag, ManifestDag, fallback_dag
 from dag_factory.dag import TASK_IDS, build_dag_from_parts
 from dag_factory.folder import ManifestFolder, gone
+from dag_factory.maintenance import DAG_ID, maintenance_dag
 from dag_factory.parts import DagParts
 
 log = logging.getLogger(__name__)
 
 
-def load_dags(folder: str | Path | None = None) -> dict[str, DAG]:
+def load_dags(folder: str | Path | None = None, *, maintenance: bool = True) -> dict[str, DAG]:
     """Return the DAGs of every manifest in a folder and in the folders below it, by DAG id.
 
     :param folder: the folder of manifests, relative to the file that calls this; by default the folder of that file.
+    :param maintenance: whether the maintenance DAG is among them where ``[dcp] maintenance_schedule`` asks for one. A deployment
+        with several loader files leaves it out in all but one.
     :raises UsageError: DCP194 when there is no such folder.
     :raises ManifestError: when one DAG was asked for outside a task, and its manifest cannot be used.
     """
@@ -65,6 +68,7 @@ def load_dags(folder: str | Path | None = None) -> dict[str, DAG]:
             ignore_syntax=conf.get("core", "dag_ignore_file_syntax", fallback="glob"),
         ),
         supervised=_is_supervised(),
+        maintenance_schedule=deployment.maintenance_schedule if maintenance else "",
     )
     asked = get_parsing_context()
     if asked.dag_id is None:
@@ -93,9 +97,10 @@ def _is_supervised() -> bool:
 class _Loader:
     """Turns what a folder holds into what the importing process needs."""
 
-    def __init__(self, manifests: ManifestFolder, *, supervised: bool) -> None:
+    def __init__(self, manifests: ManifestFolder, *, supervised: bool, maintenance_schedule: str = "") -> None:
         self._manifests = manifests
         self._supervised = supervised
+        self._maintenance_schedule = maintenance_schedule
 
     def every_dag(self) -> dict[str, DAG]:
         """Return every DAG; in the DAG processor also an import error per manifest that cannot be used."""
@@ -113,6 +118,12 @@ class _Loader:
         for path, problem in sorted(errors.items()):
             if not self._supervised or not self._report(path, problem, dags):
                 log.error("The manifest %s cannot be used:\n%s", path, problem)
+        if self._maintenance_schedule and DAG_ID not in dags:
+            try:
+                dags[DAG_ID] = self._maintenance()
+            except DcpError:
+                # The manifests' DAGs are worth more than this one.
+                log.exception("The maintenance DAG is left out")
         return dags
 
     def _report(self, path: str, problem: ManifestError, dags: dict[str, DAG]) -> bool:
@@ -135,12 +146,20 @@ class _Loader:
                 return {dag_id: self._build(found.parts)}
             except ManifestError as refused:
                 error = refused
+        elif dag_id == DAG_ID and self._maintenance_schedule:
+            return {dag_id: self._maintenance()}
         # Other DAGs may stand in the loader file beside ours, hence the look at the task.
         if self._supervised and task_id in TASK_IDS:
             return {dag_id: fallback_dag(dag_id, error or gone(dag_id, self._manifests.root), known=found.last_known)}
         if error is not None:
             raise error
         return {}
+
+    def _maintenance(self) -> DAG:
+        dag = maintenance_dag(self._maintenance_schedule)
+        if self._supervised:
+            obey_policies(dag, DAG_ID)
+        return dag
 
     def _build(self, parts: DagParts) -> DAG:
         manifests = self._manifests

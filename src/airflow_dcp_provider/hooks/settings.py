@@ -26,6 +26,7 @@ class DcpSettings:
     :param iceberg_jar: path, package or Maven coordinate of Spark's Iceberg runtime, or empty for the built-in choice.
     :param java_home: the Java that local Spark uses, or empty to find one.
     :param max_local_executions: how many local Spark processes run at once.
+    :param maintenance_schedule: when the maintenance DAG runs: a cron expression, ``@hourly`` and its like; empty for no such DAG.
     :param store_conn_id: connection of the history's database; where it is not defined, a SQLite file in ``home``.
     """
 
@@ -37,6 +38,7 @@ class DcpSettings:
     java_home: str
     max_local_executions: int
     store_conn_id: str
+    maintenance_schedule: str = ""
 
 
 def read_settings() -> DcpSettings:
@@ -62,6 +64,7 @@ def read_settings() -> DcpSettings:
         java_home=_text("java_home", ""),
         max_local_executions=_positive("max_local_executions", 2),
         store_conn_id=_text("store_conn_id", "dcp_store"),
+        maintenance_schedule=_text("maintenance_schedule", ""),
     )
 
 

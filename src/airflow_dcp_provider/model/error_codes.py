@@ -376,6 +376,13 @@ GATEWAY_CODES: dict[str, ErrorCode] = {
     "DCP488": ErrorCode("environment misconfigured", "`pretzel environments check` found something bad; its lines say what to do."),
 }
 
+#: The sweeper, DCP490 to DCP494.
+SWEEPER_CODES: dict[str, ErrorCode] = {
+    "DCP490": ErrorCode(
+        "sweep incomplete", "Some places could not be looked at, or something that was found there could not be mended."
+    ),
+}
+
 #: The local backend and the store, DCP440 to DCP459.
 LOCAL_CODES: dict[str, ErrorCode] = {
     "DCP440": ErrorCode("Java missing", "No Java was found; Spark needs Java 17 (11 works too)."),
@@ -419,5 +426,6 @@ def all_codes() -> dict[str, ErrorCode]:
         LIMIT_CODES,
         CLUSTER_CODES,
         GATEWAY_CODES,
+        SWEEPER_CODES,
     )
     return dict(sorted((code, text) for family in families for code, text in family.items()))

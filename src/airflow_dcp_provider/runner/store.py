@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
-from airflow_dcp_provider.model.execution import Attempt
+from airflow_dcp_provider.model.execution import Attempt, Cancellation
 from airflow_dcp_provider.model.home import dcp_home
 from airflow_dcp_provider.model.states import ExecutionState
 from airflow_dcp_provider.runner.locks import locked
@@ -141,6 +141,24 @@ class SqlStore:
         """
         query = sa.select(audit).order_by(audit.c.id.desc()).limit(limit)
         return [AuditRecord(**{key: row[key] for key in row if key != "id"}) for row in self._rows(query)]
+
+    def cancel_intents(self, environment: str, since: float = 0.0) -> dict[str, Cancellation]:
+        """Return the cancellations that could not be sent and that nobody has sent since: the attempt's name -> the first wish.
+
+        :param since: epoch seconds; what was asked for before is left out.
+        :raises DcpEnvironmentError: DCP446 when the database does not answer.
+        """
+        told = events.c.event.in_(["CANCEL_INTENT", "CANCEL"])
+        query = sa.select(events).where(told & (events.c.at >= since)).order_by(events.c.id)
+        pending: dict[tuple[str, int], tuple[str, Cancellation]] = {}
+        for row in self._rows(query):
+            key = (row["execution_id"], row["attempt"])
+            ref = row["details"].get("ref") or {}
+            if row["event"] == "CANCEL":
+                pending.pop(key, None)
+            elif ref.get("environment") == environment:
+                pending.setdefault(key, (ref["name"], Cancellation.from_dict(row["details"]["cancellation"])))
+        return dict(pending.values())
 
     def _rows(self, query: Any) -> list[dict[str, Any]]:
         with _readable_errors(), self._ready().connect() as connection:

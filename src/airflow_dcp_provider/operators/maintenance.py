@@ -1,0 +1,94 @@
+"""Sweeps environments from a DAG, where Airflow can be asked which tasks still wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_dcp_provider.hooks.dcp import environment_for
+from airflow_dcp_provider.hooks.settings import read_settings
+from airflow_dcp_provider.hooks.sweeping import Sweep, sweep_environment
+from airflow_dcp_provider.hooks.waiting import GENERATED_WAITS, RunState, waits_of
+from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.operators.faults import faults
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SweepOperator(BaseOperator):
+    """Finds what executions have left over, mends it or says it, and cancels what no task of this Airflow waits for any more.
+
+    :param environments: which environments, whatever their connections say; None for those of ``[dcp] environments`` whose
+        connection has ``sweep`` set.
+    :param cancel_orphans: cancel executions whose waiting task has ended; False only names them.
+    :param waiting_tasks: submit task's id -> id of the task that waits for its execution; the default is right for generated DAGs.
+        Where it has no entry, an execution counts as waited for as long as its DAG run is active.
+    :param dry_run: change nothing.
+    """
+
+    template_fields: Sequence[str] = ("environments",)
+    ui_color = "#eeeeee"
+
+    def __init__(
+        self,
+        *,
+        environments: Sequence[str] | None = None,
+        cancel_orphans: bool = True,
+        waiting_tasks: Mapping[str, str] = GENERATED_WAITS,
+        dry_run: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.environments = environments
+        self.cancel_orphans = cancel_orphans
+        self.waiting_tasks = dict(waiting_tasks)
+        self.only_look = dry_run
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow's signature
+        """Sweep, and return what was found in each environment.
+
+        :raises DcpEnvironmentError: DCP490 when something could not be looked at or mended; everything else was.
+        """
+        with faults():
+            chosen = [environment_for(name) for name in self.environments or read_settings().environments]
+        waits = waits_of(_ask_airflow(), self.waiting_tasks)
+        swept = [
+            sweep_environment(environment, waits, cancel_orphans=self.cancel_orphans, dry_run=self.only_look)
+            for environment in chosen
+            if self.environments is not None or environment.sweep
+        ]
+        for one in swept:
+            self._log(one)
+        if not swept:
+            self.log.info("No environment's connection has `sweep` set: nothing was looked at")
+        if incomplete := [one.environment for one in swept if not one.complete]:
+            raise DcpEnvironmentError(
+                f"the sweep of {', '.join(incomplete)} is not complete; the log names each place and thing",
+                code="DCP490",
+                hint="the next sweep tries again; a place that is refused needs the rights of docs/operating.md",
+            )
+        return [one.to_dict() for one in swept]
+
+    def _log(self, one: Sweep) -> None:
+        self.log.info("Environment %s: %d left over", one.environment, len(one.swept))
+        for swept in one.swept:
+            finding = swept.finding
+            done = "done" if swept.done else swept.error or "not done"
+            self.log.info("%s %s in %s: %s, %s", finding.action, finding.ref.name, finding.ref.namespace, finding.why, done)
+        for place, why in one.unseen.items():
+            self.log.warning("%s could not be looked at: %s", place, why)
+
+
+def _ask_airflow() -> Callable[[str, str], RunState]:
+    """Return what tells a run's state through the task's own channel to Airflow."""
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    def ask(dag_id: str, run_id: str) -> RunState:
+        states = RuntimeTaskInstance.get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id) or {}
+        active = RuntimeTaskInstance.get_dr_count(dag_id=dag_id, run_ids=[run_id], states=["queued", "running"])
+        return RunState(bool(active), {task: str(state) if state else None for task, state in states.items()})
+
+    return ask
