@@ -65,6 +65,12 @@ def new_airflow(home: Path, dags: Path) -> StandaloneAirflow:
         "AIRFLOW__DCP__ENVIRONMENTS": "local",
         # The first run ever makes the JVM's class archive, which halves the start of all later ones.
         "DCP_LOCAL_CLASS_ARCHIVE": "make",
+        # A manifest's import error says all in its text; where Python was meanwhile tells nobody anything.
+        "AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACK_DEPTH": "0",
+        # Airflow's own defaults. Parsing every few seconds would cost the tasks their processor, and each refresh of the folder
+        # takes the import errors of manifests away until the next parse.
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "300",
     }
     return StandaloneAirflow(airflow_home, dags, settings, database_template=home / "cache" / _template_name())
 
@@ -99,21 +105,21 @@ def watch(airflow: StandaloneAirflow, progress: Progress, seconds: float = 600) 
     seen: dict[tuple[str, str], str] = {}
 
     def all_ended() -> list[dict[str, Any]] | None:
-        runs = [run for dag_id in [*expected, FROM_ASSET] for run in airflow.runs(dag_id)]
+        # Two requests for everything: the server that answers them also serves the tasks.
+        states = airflow.every_state()
+        runs = airflow.every_run()
         for run in runs:
             key = (run["dag_id"], run["dag_run_id"])
-            if run["state"] == "queued":
-                continue
-            states = airflow.states(*key) if not seen.get(key, "").endswith(("success", "failed")) else {}
-            line = _describe(run, states)
-            if states and seen.get(key) != line:
+            line = _describe(run, states.get(key, {}))
+            if run["state"] != "queued" and seen.get(key) != line:
                 seen[key] = line
                 progress.say(line)
         finished = [run for run in runs if run["state"] in {"success", "failed"}]
+        if any(run["state"] == "failed" for run in finished):
+            return runs
         counts = {dag_id: sum(run["dag_id"] == dag_id for run in finished) for dag_id in expected}
-        followed = airflow.follows(FROM_ASSET, SOURCE, expected[SOURCE])
-        complete = counts == expected and len(finished) == len(runs) and followed
-        return runs if complete or any(run["state"] == "failed" for run in finished) else None
+        complete = counts == expected and len(finished) == len(runs)
+        return runs if complete and airflow.follows(FROM_ASSET, SOURCE, expected[SOURCE]) else None
 
     return wait_until(all_ended, "the runs to end", seconds, every=1.0)
 
