@@ -76,7 +76,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and stop")
     _common(parser, top=True)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_lint, _schema, _render, _run, _capabilities, _data, _executions):
+    for add in (_lint, _schema, _render, _run, _capabilities, _data, _executions, _environments):
         add(commands)
     return parser
 
@@ -169,6 +169,15 @@ def _executions(commands: Any) -> None:
             command.add_argument("--follow", action="store_true", help="go on until the attempt has ended")
 
 
+def _environments(commands: Any) -> None:
+    environments = _group(commands, "environments", "environments and what they need")
+    _command(environments, "list", "environments:list_environments", "list the deployment's environments")
+    check = _command(environments, "check", "environments:check", "find what keeps environments from running jobs")
+    check.add_argument("names", metavar="NAME", nargs="*", help="environments (default: all of the deployment)")
+    check.add_argument("--team", metavar="TEAM", default="", help="look at this team's namespaces (default: of all teams it lists)")
+    check.add_argument("--user", metavar="USER", default="", help="look at this user's namespaces (default: its own user)")
+
+
 def _group(commands: Any, name: str, text: str) -> Any:
     parser = commands.add_parser(name, help=text, description=_sentence(text))
     return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -176,7 +185,7 @@ def _group(commands: Any, name: str, text: str) -> Any:
 
 def _command(commands: Any, name: str, handler: str, text: str) -> Parser:
     parser: Parser = commands.add_parser(name, help=text, description=_sentence(text))
-    parser.set_defaults(handler=handler, of_manifests=handler.partition(":")[0] not in {"data", "executions"})
+    parser.set_defaults(handler=handler, of_manifests=handler.partition(":")[0] not in {"data", "executions", "environments"})
     _common(parser)
     return parser
 
