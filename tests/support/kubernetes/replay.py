@@ -68,7 +68,10 @@ class Replay:
         self._meta = application["metadata"]
         self._base = f"/api/v1/namespaces/{self._meta['namespace']}"
         self._records = renamed(trace, self._meta["name"])
+        #: The pods as they were created, and when the recorded ones were, by name.
         self._made: dict[str, dict[str, Any]] = {}
+        self._recorded: dict[str, str] = {}
+        self._logged: set[str] = set()
         self._log = ""
 
     async def run(self) -> None:
@@ -107,10 +110,12 @@ class Replay:
 
     async def _pod(self, recorded: dict[str, Any]) -> None:
         """Create the pod the first time, write its status, and delete it where the recording says that it is being deleted."""
-        name = recorded["metadata"]["name"]
+        name, created = recorded["metadata"]["name"], recorded["metadata"]["creationTimestamp"]
         pod = self._made.get(name)
-        if pod is None or (recorded["status"].get("phase") == "Pending" and pod["status"]["phase"] in ("Failed", "Succeeded")):
+        # A retry's driver has the name of the one before.
+        if pod is None or self._recorded[name] != created:
             pod = await self._create(recorded)
+            self._recorded[name] = created
         status = {key: value for key, value in recorded["status"].items() if key not in FOREIGN_STATUS}
         for container in status.get("containerStatuses", ()):
             for key in ("allocatedResources", "resources", "volumeMounts"):
@@ -119,22 +124,22 @@ class Replay:
         if answer.status_code == httpx.codes.NOT_FOUND:
             return
         checked(answer)
-        self._made[name] = {**pod, "status": status}
-        self._write_log(recorded, status)
+        self._made[name] = pod
+        self._write_log(pod, status)
         if recorded["metadata"].get("deletionTimestamp"):
             body = {"gracePeriodSeconds": 0}
             await self._client.ask("DELETE", f"{self._base}/pods/{name}", body)
 
-    def _write_log(self, recorded: dict[str, Any], status: dict[str, Any]) -> None:
+    def _write_log(self, pod: dict[str, Any], status: dict[str, Any]) -> None:
         """Have the driver's log by the time its container has ended."""
+        meta = pod["metadata"]
         ended = any("terminated" in container.get("state", {}) for container in status.get("containerStatuses", ()))
-        driver = recorded["metadata"]["labels"]["spark-role"] == "driver"
-        if driver and ended and self._log:
-            log = self._kubelet.log(self._meta["namespace"], recorded["metadata"]["name"])
+        if ended and self._log and meta["labels"]["spark-role"] == "driver" and meta["uid"] not in self._logged:
+            self._logged.add(meta["uid"])
+            log = self._kubelet.log(meta["namespace"], meta["name"])
             for line in self._log.splitlines():
                 log.write(line)
             log.end()
-            self._log = ""
 
     async def _create(self, recorded: dict[str, Any]) -> dict[str, Any]:
         meta, status = recorded["metadata"], recorded["status"]

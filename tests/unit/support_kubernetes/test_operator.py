@@ -239,7 +239,7 @@ def test_a_trace_is_replayed_with_its_states_pods_events_and_log(
     events = sum(record["kind"] == "Event" for record in replay.read_trace(trace))
     items = f"/api/v1/namespaces/{kube_namespace}/events"
     wait_for(lambda: len(api_server.request("GET", items)["items"]) == events, "the events")
-    logged = next((record["object"] for record in replay.read_trace(trace) if record["kind"] == "driver log tail"), None)
+    logged = next((record["object"] for record in replay.renamed(trace, "app") if record["kind"] == "driver log tail"), None)
     if logged:
         log = api_server.http.get(f"/api/v1/namespaces/{kube_namespace}/pods/app-driver/log").text
         assert log.splitlines() == logged.splitlines()
