@@ -8,7 +8,7 @@ WORKERS ?= 2
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java demo test test-wheel lint format bench docs pictures lock clean
+.PHONY: help setup java assets demo test test-wheel lint format bench docs pictures lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,9 +33,13 @@ java: .venv/.ready
 demo: setup java ## Airflow, real Spark and real Iceberg on this machine, with the example manifests
 	@$(BIN)/python -m dev.demo
 
-test: setup java ## the whole suite
+assets: .venv/.ready
+	@$(BIN)/python -m dev.kubernetes_assets >/dev/null
+
+test: setup java assets ## the whole suite
 	@$(BIN)/pytest -n $(WORKERS) -m "not spark and not airflow"
-	@$(BIN)/pytest -m "spark or airflow" --timeout 900
+	@# These wait more than they compute: for Airflow's scheduler, for time-outs, for Spark.
+	@$(BIN)/pytest -n $$(( 2 * $(WORKERS) )) --dist loadgroup -m "spark or airflow" --timeout 900
 
 test-wheel: setup java ## the wheel in clean environments, with the oldest and the newest Airflow
 	@$(BIN)/python -m dev.wheel
