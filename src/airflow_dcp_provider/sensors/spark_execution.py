@@ -18,7 +18,7 @@ from airflow_dcp_provider.model.errors import DcpError, UsageError
 from airflow_dcp_provider.model.execution import Actor, Attempt, Cancellation, Execution
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.operators.faults import faults
-from airflow_dcp_provider.operators.jobs import check_job, resolve_job
+from airflow_dcp_provider.operators.jobs import attempt_summary, check_job, resolve_job
 from airflow_dcp_provider.operators.run_context import actor_of
 from airflow_dcp_provider.runner.runner import SparkRunner
 from airflow_dcp_provider.runner.values import Outcome
@@ -51,8 +51,8 @@ class SparkExecutionSensor(BaseSensorOperator):
         execution's own time-out alone.
     """
 
-    template_fields: Sequence[str] = ("execution",)
-    template_fields_renderers = {"execution": "json"}  # noqa: RUF012 - as BaseOperator declares it
+    template_fields: Sequence[str] = ("run", "execution")
+    template_fields_renderers = {"run": "json", "execution": "json"}  # noqa: RUF012 - as BaseOperator declares it
     operator_extra_links = (SparkUiLink(), SparkHistoryLink(), ExecutionLink(), TableLink())
     ui_color = "#f3ecfb"
 
@@ -68,6 +68,8 @@ class SparkExecutionSensor(BaseSensorOperator):
     ) -> None:
         super().__init__(**kwargs if timeout is None else {**kwargs, "timeout": timeout})
         self.execution = execution
+        #: What the Rendered Template tab shows first; filled when the task runs.
+        self.run: dict[str, Any] = {}
         self.job = job
         self.jobs = jobs
         self.poll_interval = poll_interval
@@ -78,6 +80,12 @@ class SparkExecutionSensor(BaseSensorOperator):
         self._actor = Actor()
         self._killed = False
         self._succeeded = False
+
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        """Take the execution's handle from the task before, and show what is waited for."""
+        super().render_template_fields(context, jinja_env)
+        if _is_handle(self.execution):
+            self.run = attempt_summary(Execution.from_dict(self.execution).request, actor_of(context))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look at the execution; defer, go on with its next attempt, fail, or return its last one."""
@@ -191,7 +199,7 @@ class SparkExecutionSensor(BaseSensorOperator):
 
     def _read_handle(self) -> Execution:
         given: Any = self.execution
-        if not isinstance(given, Mapping) or "request" not in given:
+        if not _is_handle(given):
             raise AirflowFailException(
                 "DCP200 there is no execution to wait for; clear the submit task, or give its output as `execution`"
             )
@@ -207,6 +215,10 @@ class SparkExecutionSensor(BaseSensorOperator):
                 self._runner.cancel(latest.ref, Cancellation(self._actor, reason, time.time()))
         except DcpError as error:
             self.log.warning("The attempt could not be cancelled: %s", error)
+
+
+def _is_handle(value: Any) -> bool:
+    return isinstance(value, Mapping) and "request" in value
 
 
 def _state(attempt: Attempt) -> str:

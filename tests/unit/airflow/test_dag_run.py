@@ -175,6 +175,9 @@ def test_a_run_writes_proves_and_announces_its_table(home: Path, capfd: pytest.C
     assert fields["run"]["Airflow retries"].startswith("1, for faults of the infrastructure only")
     assert fields["job"]["core_etl"]["job"]["sources"][0]["filter"] == "ds = '2013-01-05'"
     assert rendered(dag_run, "ensure_tables")["run"]["tables"][1]["columns"] == {"n": "long", "ds": "string"}
+    awaited = rendered(dag_run, "wait")["run"]
+    assert (awaited["what"], awaited["ds"], awaited["submitted attempt"]) == ("team/daily-flights", "2013-01-05", 1)
+    assert awaited["execution"] == proof["execution_id"]
 
     waiting = f"/dags/whole/runs/{quote(dag_run.run_id)}/tasks/wait"
     assert xcom(dag_run, "submit", "_link_ExecutionLink").endswith(waiting)
