@@ -40,6 +40,8 @@ class ApiServerError(RuntimeError):
 class ApiServer:
     """One API server and its etcd, with the admin's token.
 
+    It ends with the thread that started it.
+
     :param programs: the folder with ``kube-apiserver`` and ``etcd`` (``dev.kubernetes_assets.assets()``).
     :param crds: which custom resource definitions are there.
     """
@@ -252,9 +254,11 @@ class ApiServer:
         ]
 
     def _spawn(self, program: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        # Tests that are killed leave no server behind, where the system can see to it.
+        guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         with (self.home / f"{program}.log").open("ab") as log:
             return subprocess.Popen(
-                [str(self._programs / program), *arguments],
+                [*guard, str(self._programs / program), *arguments],
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
