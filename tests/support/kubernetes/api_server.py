@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from dev.standalone import free_ports
 
 from tests.support.kubernetes.certificates import Authority, signing_key
@@ -31,6 +32,7 @@ CRDS = {kind: HERE / "crds" / f"{kind}.crd.yaml" for kind in ("kubeflow-sparkapp
 KUBEFLOW, APACHE = CRDS
 APPLICATIONS = "sparkoperator.k8s.io"
 START_SECONDS = 90.0
+HOME_PREFIX = "dcp-kubernetes-"
 
 
 class ApiServerError(RuntimeError):
@@ -49,9 +51,7 @@ class ApiServer:
     def __init__(self, programs: Path, crds: Sequence[str] = (KUBEFLOW,)) -> None:
         self._programs = programs
         self._crds = crds
-        # etcd waits for the disk at every write; in memory it does not.
-        memory = Path("/dev/shm")
-        self.home = Path(tempfile.mkdtemp(prefix="dcp-kubernetes-", dir=memory if os.access(memory, os.W_OK) else None))
+        self.home = _new_home()
         self.port, self._etcd_port, self._peer_port = free_ports(3)
         self.url = f"https://127.0.0.1:{self.port}"
         self.token = secrets.token_urlsafe(16)
@@ -282,3 +282,15 @@ class ApiServer:
     def _log(self, program: str) -> str:
         file = self.home / f"{program}.log"
         return file.read_text(errors="replace")[-4000:] if file.exists() else ""
+
+
+def _new_home() -> Path:
+    """Make a folder for one server, and remove those of processes that were killed."""
+    # etcd waits for the disk at every write; in memory it does not.
+    memory = Path("/dev/shm")
+    place = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+    for former in place.glob(f"{HOME_PREFIX}*"):
+        pid = former.name.removeprefix(HOME_PREFIX).split("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(former, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{HOME_PREFIX}{os.getpid()}-", dir=place))
