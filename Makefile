@@ -65,7 +65,7 @@ pictures: setup java ## make the README's pictures again (needs Chromium)
 
 lock: ## resolve the lock files again
 	@for name in dev newest oldest; do \
-	  extra="--extra local"; [ $$name = dev ] && extra="$$extra --group dev"; [ $$name = oldest ] && extra="$$extra locks/oldest.in"; \
+	  extra="--extra local"; [ $$name = dev ] && extra="$$extra --extra postgres --group dev"; [ $$name = oldest ] && extra="$$extra locks/oldest.in"; \
 	  $(BIN)/uv pip compile pyproject.toml $$extra --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -q -o locks/$$name.txt || exit 1; \
 	done
 

@@ -191,6 +191,9 @@ def _engine(url: URL) -> Engine:
         if url.database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         return sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_PATIENCE})
+    if url.drivername in {"postgres", "postgresql"}:
+        # Which driver the plain name means differs between versions of SQLAlchemy; this is the one of the extra `postgres`.
+        url = url.set(drivername="postgresql+psycopg2")
     return sa.create_engine(url, poolclass=NullPool)
 
 

@@ -1,4 +1,4 @@
-"""The history in a real SQLite database."""
+"""The history in real databases: SQLite, which is the default, and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,11 +16,20 @@ from airflow_dcp_provider.model.states import ExecutionState as State
 from airflow_dcp_provider.runner.store import SqlStore
 from airflow_dcp_provider.runner.store_tables import HEAD, VERSION_TABLE, metadata
 from tests.support.executions import attempt, cancellation, request
+from tests.support.postgres import new_database, postgres_server
 
 
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'deep' / 'dcp.db'}"
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'deep' / 'dcp.db'}"
+    return new_database(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture
@@ -93,14 +102,14 @@ def test_nothing_is_known_of_what_was_never_recorded(store):
     assert store.executions() == []
 
 
-def test_migrations_make_what_the_tables_say(store, tmp_path):
+def test_migrations_make_what_the_tables_say(store, url):
     """The migrations and the tables that queries use are two texts; they must agree."""
     store.executions()
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
     from sqlalchemy import create_engine
 
-    engine = create_engine(f"sqlite:///{tmp_path / 'deep' / 'dcp.db'}")
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg2:"))
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert context.get_current_revision() == HEAD
@@ -108,40 +117,43 @@ def test_migrations_make_what_the_tables_say(store, tmp_path):
     engine.dispose()
 
 
-def test_a_database_that_is_up_to_date_is_used_without_alembic(store, tmp_path):
+def test_a_database_that_is_up_to_date_is_used_without_alembic(store, url):
     store.record(attempt(State.RUNNING), "RUNNING")
     code = (
         "import sys\n"
         "from airflow_dcp_provider.runner.store import SqlStore\n"
-        f"print(len(SqlStore('sqlite:///{tmp_path / 'deep' / 'dcp.db'}').executions()))\n"
+        "print(len(SqlStore(sys.argv[1]).executions()))\n"
         "assert 'alembic' not in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
 
 
-def test_processes_that_race_for_an_empty_database_all_succeed(tmp_path):
+def test_processes_that_race_for_an_empty_database_all_succeed(url):
     code = (
         "import sys\n"
         "from airflow_dcp_provider.model.states import ExecutionState\n"
         "from airflow_dcp_provider.runner.store import SqlStore\n"
         "from tests.support.executions import attempt\n"
-        f"SqlStore('sqlite:///{tmp_path / 'dcp.db'}').record(attempt(ExecutionState.RUNNING), 'ADVANCE', {{'actor': sys.argv[1]}})\n"
+        "SqlStore(sys.argv[2]).record(attempt(ExecutionState.RUNNING), 'ADVANCE', {'actor': sys.argv[1]})\n"
     )
-    racing = [subprocess.Popen([sys.executable, "-c", code, str(number)], stderr=subprocess.PIPE, text=True) for number in range(6)]
+    racing = [
+        subprocess.Popen([sys.executable, "-c", code, str(number), url], stderr=subprocess.PIPE, text=True) for number in range(4)
+    ]
     for process in racing:
         _, errors = process.communicate()
         assert process.returncode == 0, errors
-    store = SqlStore(f"sqlite:///{tmp_path / 'dcp.db'}")
+    store = SqlStore(url)
     assert len(store.executions()) == 1
-    assert sorted(row.actor for row in store.audit()) == [str(number) for number in range(6)]
+    assert sorted(row.actor for row in store.audit()) == [str(number) for number in range(4)]
 
 
-def test_a_writer_waits_for_another_one(store, tmp_path):
+def test_a_writer_waits_for_another_one(tmp_path):
+    store = SqlStore(f"sqlite:///{tmp_path / 'dcp.db'}")
     store.record(attempt(State.SUBMITTED), "SUBMIT")
     from threading import Timer
 
-    with closing(sqlite3.connect(tmp_path / "deep" / "dcp.db", check_same_thread=False)) as other:
+    with closing(sqlite3.connect(tmp_path / "dcp.db", check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
         release = Timer(0.5, other.rollback)
         release.start()
