@@ -18,8 +18,6 @@ from airflow_dcp_provider.core_etl.bundle import build_zip, main_script
 from airflow_dcp_provider.model.execution import AttemptRequest
 from airflow_dcp_provider.runner.backends.kubernetes.names import (
     FILES_KIND,
-    GROUP_VERSION,
-    KIND,
     KIND_LABEL,
     files_name,
     labels,
@@ -73,8 +71,8 @@ def kept_request(config_map: Mapping[str, Any]) -> AttemptRequest | None:
 def owner_patch(application: Mapping[str, Any]) -> dict[str, Any]:
     """Return the patch that makes the application the ConfigMap's owner."""
     reference = {
-        "apiVersion": GROUP_VERSION,
-        "kind": KIND,
+        "apiVersion": application["apiVersion"],
+        "kind": application["kind"],
         "name": application["metadata"]["name"],
         "uid": application["metadata"]["uid"],
     }

@@ -31,6 +31,7 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import (
     ATTEMPT,
     CANCELLED_KIND,
     FENCE_KIND,
+    GROUP_VERSION,
     KIND_LABEL,
     REQUEST,
     VERDICT,
@@ -39,6 +40,7 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import (
     core_path,
     execution_selector,
     files_name,
+    path_of,
     tombstone_name,
 )
 from airflow_dcp_provider.runner.backends.kubernetes.pods import is_live, log_piece, pods_of
@@ -69,6 +71,8 @@ class KubeflowBackend:
     """
 
     name = "kubeflow"
+    #: Of the operator's custom resource.
+    group_version = GROUP_VERSION
 
     def __init__(
         self,
@@ -95,7 +99,7 @@ class KubeflowBackend:
 
         :raises KubernetesProblem: when the server would refuse it.
         """
-        path = applications_path(request.ref.namespace)
+        path = self.applications_path(request.ref.namespace)
         return self._api_for(request.ref.cluster).request("POST", path, params={"dryRun": "All"}, body=self.render(request))
 
     def create(self, request: AttemptRequest) -> Attempt:
@@ -145,7 +149,7 @@ class KubeflowBackend:
         """Return the execution's attempt with the highest number, or None."""
         api = self._api_for(ref.cluster)
         mine = execution_selector(ref.execution_id)
-        applications = api.request("GET", applications_path(ref.namespace), params={"labelSelector": mine}).get("items") or []
+        applications = api.request("GET", self.applications_path(ref.namespace), params={"labelSelector": mine}).get("items") or []
         stones = api.request(
             "GET", core_path(ref.namespace, "configmaps"), params={"labelSelector": f"{mine},{KIND_LABEL}={CANCELLED_KIND}"}
         ).get("items")
@@ -167,7 +171,7 @@ class KubeflowBackend:
             if record is None:
                 break
             if tombstones.waited_by(record) is None:
-                path = applications_path(ref.namespace, ref.name) if application else self._stone_path(ref)
+                path = self.applications_path(ref.namespace, ref.name) if application else self._stone_path(ref)
                 patched = self._annotate(api, path, record, {WAITED_BY: str(round_try)})
                 if patched is None:
                     continue
@@ -203,7 +207,7 @@ class KubeflowBackend:
         application = self._application(api, ref)
         if application is not None and not self._observed(api, application).state.is_terminal:
             return False
-        return not any(is_live(pod) for pod in pods_of(api, ref.namespace, ref.name))
+        return not any(is_live(pod) for pod in pods_of(api, ref.namespace, ref.name, self.group_version))
 
     def read_log(self, ref: AttemptRef, offset: int = 0, limit: int = 1_000_000) -> tuple[str, int]:
         """Return whole lines of the driver's log; an offset is the time of the last line that was read, in nanoseconds."""
@@ -214,9 +218,13 @@ class KubeflowBackend:
 
     # What is there
 
+    def applications_path(self, namespace: str, name: str = "") -> str:
+        """Return the path of a namespace's applications, or of one of them."""
+        return applications_path(namespace, name, self.group_version)
+
     def _application(self, api: KubernetesApi, ref: AttemptRef) -> Resource | None:
         _check_names(ref)
-        return api.get(applications_path(ref.namespace, ref.name))
+        return api.get(self.applications_path(ref.namespace, ref.name))
 
     @staticmethod
     def _stone_path(ref: AttemptRef) -> str:
@@ -248,9 +256,8 @@ class KubeflowBackend:
             self._remove(api, self._stone_path(_request_of(application).ref), stone)
         if not verdict.certain:
             return _attempt(application, None, verdict)
-        path = applications_path(application["metadata"]["namespace"], application["metadata"]["name"])
         try:
-            application = self._annotate(api, path, application, {VERDICT: verdict_text(verdict)}) or application
+            application = self._annotate(api, path_of(application), application, {VERDICT: verdict_text(verdict)}) or application
         except KubernetesProblem as problem:
             logger.warning("how %s ended could not be written down: %s", application["metadata"]["name"], problem.message)
         return _attempt(application, None, written_verdict(application) or verdict)
@@ -278,7 +285,7 @@ class KubeflowBackend:
     def _post(self, api: KubernetesApi, request: AttemptRequest) -> Resource:
         """Make the application; when it is refused for good, the files go again."""
         try:
-            return self._make(api, applications_path(request.ref.namespace), self.render(request))
+            return self._make(api, self.applications_path(request.ref.namespace), self.render(request))
         except DcpEnvironmentError as error:
             refused = not isinstance(error, KubernetesProblem) or (error.status and not error.ambiguous)
             path = core_path(request.ref.namespace, "configmaps", files_name(request.ref))
@@ -333,7 +340,7 @@ class KubeflowBackend:
             "preconditions": {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]},
         }
         try:
-            api.request("DELETE", applications_path(metadata["namespace"], metadata["name"]), body=body)
+            api.request("DELETE", path_of(application), body=body)
         except KubernetesProblem as problem:
             if problem.cause == NOT_FOUND:
                 return True

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from airflow_dcp_provider.model.execution import AttemptRef, AttemptRequest
 from airflow_dcp_provider.model.names import label_value
 
 #: The custom resource of the Kubeflow Spark operator. The full group is always used: another operator has the same short names.
 GROUP_VERSION = "sparkoperator.k8s.io/v1beta2"
+#: That of the Apache Spark operator, which has the same kind and plural.
+APACHE_GROUP_VERSION = "spark.apache.org/v1"
 KIND = "SparkApplication"
 PLURAL = "sparkapplications"
 
@@ -26,8 +31,11 @@ REQUEST = f"{_PREFIX}/request"
 WAITED_BY = f"{_PREFIX}/waited-by"
 VERDICT = f"{_PREFIX}/verdict"
 
-#: The operator puts it on every pod of an application.
-APP_NAME = "sparkoperator.k8s.io/app-name"
+#: The operator puts it on every pod of an application: group and version of the application -> its operator's label.
+APP_NAMES = {
+    GROUP_VERSION: "sparkoperator.k8s.io/app-name",
+    APACHE_GROUP_VERSION: "spark.operator/spark-app-name",
+}
 
 #: Spark's own name for the driver's container.
 DRIVER_CONTAINER = "spark-kubernetes-driver"
@@ -59,10 +67,16 @@ def tombstone_name(ref: AttemptRef) -> str:
     return f"{ref.name}-cancelled"
 
 
-def applications_path(namespace: str, name: str = "") -> str:
+def applications_path(namespace: str, name: str = "", group_version: str = GROUP_VERSION) -> str:
     """Return the path of a namespace's applications, or of one of them."""
-    base = f"/apis/{GROUP_VERSION}/namespaces/{namespace}/{PLURAL}"
+    base = f"/apis/{group_version}/namespaces/{namespace}/{PLURAL}"
     return f"{base}/{name}" if name else base
+
+
+def path_of(application: Mapping[str, Any]) -> str:
+    """Return the path of an application that a server has sent."""
+    metadata = application["metadata"]
+    return applications_path(metadata["namespace"], metadata["name"], application["apiVersion"])
 
 
 def core_path(namespace: str, plural: str, name: str = "") -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
-from airflow_dcp_provider.runner.backends.kubernetes.names import APP_NAME, DRIVER_CONTAINER, core_path
+from airflow_dcp_provider.runner.backends.kubernetes.names import APP_NAMES, DRIVER_CONTAINER, GROUP_VERSION, core_path
 from airflow_dcp_provider.runner.backends.kubernetes.problems import INVALID, NOT_FOUND, KubernetesProblem
 
 #: How many lines of the log's end are read for the result and the diagnosis.
@@ -39,12 +39,12 @@ def driver_end(pod: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return {}
 
 
-def pods_of(api: KubernetesApi, namespace: str, name: str) -> list[dict[str, Any]]:
-    """Return all pods of an application.
+def pods_of(api: KubernetesApi, namespace: str, name: str, group_version: str = GROUP_VERSION) -> list[dict[str, Any]]:
+    """Return all pods of an application, whose group and version say how its operator marks them.
 
     :raises KubernetesProblem: when they cannot be listed.
     """
-    answer = api.request("GET", core_path(namespace, "pods"), params={"labelSelector": f"{APP_NAME}={name}"})
+    answer = api.request("GET", core_path(namespace, "pods"), params={"labelSelector": f"{APP_NAMES[group_version]}={name}"})
     return list(answer.get("items") or [])
 
 

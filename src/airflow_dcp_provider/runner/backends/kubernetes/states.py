@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_dcp_provider.model.states import ExecutionState
+from airflow_dcp_provider.runner.backends.kubernetes import apache_states
 
 _STATES = {
     "": ExecutionState.SUBMITTED,
@@ -50,7 +51,9 @@ def error_message(application: Mapping[str, Any]) -> str:
 
 def execution_state(application: Mapping[str, Any]) -> ExecutionState:
     """Return what the application's status says of the attempt; a state that no version of the operator has is UNKNOWN."""
-    return _STATES.get(operator_state(application), ExecutionState.UNKNOWN)
+    word = operator_state(application)
+    # The two operators have no word in common.
+    return _STATES.get(word) or apache_states.STATES.get(word, ExecutionState.UNKNOWN)
 
 
 def submitted_twice(application: Mapping[str, Any]) -> bool:
@@ -74,12 +77,14 @@ def spark_ui_url(application: Mapping[str, Any]) -> str:
 
 def started_at(application: Mapping[str, Any]) -> float | None:
     """Return when the operator last submitted the driver, in epoch seconds."""
-    return epoch((application.get("status") or {}).get("lastSubmissionAttemptTime"))
+    status = application.get("status") or {}
+    return epoch(status.get("lastSubmissionAttemptTime") or apache_states.started_at(status))
 
 
 def ended_at(application: Mapping[str, Any]) -> float | None:
     """Return when the driver ended, in epoch seconds."""
-    return epoch((application.get("status") or {}).get("terminationTime"))
+    status = application.get("status") or {}
+    return epoch(status.get("terminationTime") or apache_states.ended_at(status))
 
 
 def is_being_deleted(resource: Mapping[str, Any]) -> bool:
@@ -93,4 +98,5 @@ def epoch(text: Any) -> float | None:
 
 
 def _application_state(application: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (application.get("status") or {}).get("applicationState") or {}
+    status = application.get("status") or {}
+    return status.get("applicationState") or apache_states.application_state(status)

@@ -136,7 +136,7 @@ def _failure(api: KubernetesApi, application: Mapping[str, Any], pod: str, log: 
     return diagnose(
         Evidence(
             application=application,
-            pods=tuple(pods_of(api, namespace, name)),
+            pods=tuple(pods_of(api, namespace, name, application["apiVersion"])),
             events=tuple(events_of(api, namespace, [name, pod])),
             log=log,
         )
