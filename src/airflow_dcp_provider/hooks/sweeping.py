@@ -18,11 +18,12 @@ from airflow_dcp_provider.hooks.settings import read_settings
 from airflow_dcp_provider.model.cluster import Cluster
 from airflow_dcp_provider.model.environment import PLAYGROUND_PREFIX, Environment
 from airflow_dcp_provider.model.errors import DcpError
-from airflow_dcp_provider.model.execution import Cancellation
+from airflow_dcp_provider.model.execution import AttemptRef, Cancellation
 from airflow_dcp_provider.runner.sweeper import Place, Rules, Swept, Waits, nobody_knows, sweep
 
 if TYPE_CHECKING:
     from airflow_dcp_provider.runner.backends.kubernetes.kubeflow import KubeflowBackend
+    from airflow_dcp_provider.runner.backends.kubernetes.sweep import ClusterPlace
     from airflow_dcp_provider.runner.backends.local import LocalBackend
 
 logger = logging.getLogger(__name__)
@@ -95,6 +96,20 @@ def sweep_environment(
     return Sweep(environment.name, tuple(swept), unseen)
 
 
+def find_attempts(environment: Environment, beginning: str) -> list[AttemptRef]:
+    """Return the attempts on the environment's clusters whose execution's id begins so.
+
+    :raises DcpError: when a cluster cannot be asked: it may be the one that has them.
+    """
+    return [
+        remains.ref
+        for cluster in environment.clusters
+        for namespace in namespaces_of(environment, cluster)
+        for remains in _in_cluster(environment, cluster, namespace, {}).remains()
+        if remains.ref.execution_id.startswith(beginning)
+    ]
+
+
 def namespaces_of(environment: Environment, cluster: Cluster) -> tuple[str, ...]:
     """Return the namespaces of a cluster that the environment's attempts may be in; one empty text for "any".
 
@@ -152,7 +167,7 @@ def _this_machine(environment: Environment, intents: Mapping[str, Cancellation])
     return LocalPlace(backend, read_settings().home, environment.name, intents=intents, cancel=runner.cancel)
 
 
-def _in_cluster(environment: Environment, cluster: Cluster, namespace: str, intents: Mapping[str, Cancellation]) -> Place:
+def _in_cluster(environment: Environment, cluster: Cluster, namespace: str, intents: Mapping[str, Cancellation]) -> ClusterPlace:
     from airflow_dcp_provider.runner.backends.kubernetes.sweep import ClusterPlace
 
     runner = runner_for(environment)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_dcp_provider.model.errors import DcpError
 from dag_factory.cli.manifests import environment_of
 from dag_factory.cli.output import Output, count, table
+from dag_factory.cli.with_airflow import airflow
 
 if TYPE_CHECKING:
     from airflow_dcp_provider.model.findings import Finding
@@ -24,7 +21,7 @@ _COLUMNS = ("environment", "backend", "clusters", "namespace", "catalogs", "team
 
 def list_environments(options: argparse.Namespace, output: Output) -> int:  # noqa: ARG001 - every command has these two
     """``environments list``: the deployment's environments as their connections describe them."""
-    with _airflow():
+    with airflow():
         rows = [_row(name) for name in _deployed()]
     text = table(rows, _COLUMNS)
     problems = [row for row in rows if row["problem"]]
@@ -38,7 +35,7 @@ def check(options: argparse.Namespace, output: Output) -> int:
     """``environments check``: everything that is good and bad about environments, and what to do about it."""
     names = [environment_of(name) for name in options.names]
     found: dict[str, list[Finding]] = {}
-    with _airflow():
+    with airflow():
         from airflow_dcp_provider.hooks.environment_check import check_environment
 
         for name in dict.fromkeys(names or _deployed()):
@@ -89,18 +86,3 @@ def _text(found: dict[str, list[Finding]], bad: int) -> str:
             if finding.hint and finding.verdict != "good":
                 lines.append(f"          hint: {finding.hint}")
     return "\n".join([*lines, f"({count(bad, 'thing')} to mend)" if bad else "(nothing to mend)"])
-
-
-@contextlib.contextmanager
-def _airflow() -> Iterator[None]:
-    """Let Airflow find connections where `airflow connections get` does, and keep what it prints out of the result."""
-    before = os.environ.get("_AIRFLOW_PROCESS_CONTEXT")
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    finally:
-        if before is None:
-            del os.environ["_AIRFLOW_PROCESS_CONTEXT"]
-        else:
-            os.environ["_AIRFLOW_PROCESS_CONTEXT"] = before

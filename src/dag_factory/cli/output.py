@@ -22,10 +22,16 @@ class Output:
 
     def __init__(self, fmt: str = "text") -> None:
         self.json = fmt == "json"
+        # Libraries that print get another stdout while a command runs; the result's is this one.
+        self._stdout = sys.stdout
 
     def result(self, data: Any, text: str) -> None:
         """Print a command's whole result: ``data`` as JSON, or ``text``."""
-        print(json.dumps(data, indent=2, default=str, ensure_ascii=False) if self.json else text)
+        print(json.dumps(data, indent=2, default=str, ensure_ascii=False) if self.json else text, file=self._stdout)
+
+    def piece(self, text: str) -> None:
+        """Print a piece of a text result now, while there is more to come."""
+        print(text, end="", file=self._stdout, flush=True)
 
     def note(self, text: str) -> None:
         """Print one line on what is going on, now. It is never part of the result."""

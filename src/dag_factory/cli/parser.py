@@ -167,6 +167,12 @@ def _executions(commands: Any) -> None:
         if name == "logs":
             command.add_argument("--attempt", metavar="N", type=_number, help="of this attempt (default: the last)")
             command.add_argument("--follow", action="store_true", help="go on until the attempt has ended")
+        unknown = "also look for it on the clusters of this environment, when the history does not know it"
+        _environment(command, default=None, help_text=unknown)
+    sweep = _command(executions, "sweep", "sweep:sweep", "mend or name what executions have left over")
+    _environment(sweep, default=None, help_text="only this environment (default: those of [dcp] environments)")
+    sweep.add_argument("--dry-run", action="store_true", help="change nothing")
+    sweep.add_argument("--cancel-orphans", action="store_true", help="cancel executions that no task waits for any more")
 
 
 def _environments(commands: Any) -> None:
@@ -185,7 +191,9 @@ def _group(commands: Any, name: str, text: str) -> Any:
 
 def _command(commands: Any, name: str, handler: str, text: str) -> Parser:
     parser: Parser = commands.add_parser(name, help=text, description=_sentence(text))
-    parser.set_defaults(handler=handler, of_manifests=handler.partition(":")[0] not in {"data", "executions", "environments"})
+    parser.set_defaults(
+        handler=handler, of_manifests=handler.partition(":")[0] not in {"data", "executions", "sweep", "environments"}
+    )
     _common(parser)
     return parser
 

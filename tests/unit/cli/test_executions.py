@@ -147,3 +147,43 @@ def test_what_has_ended_is_not_cancelled(machine: Machine, pretzel):
     assert code == 0
     assert json.loads(out)["cancelled"] is False
     assert machine.backend.get(done.ref).cancellation is None
+
+
+def airflow_database(path: Path, state: str) -> None:
+    """What the sweep reads of Airflow's database: one run with its tasks."""
+    import sqlite3
+
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE dag_run (dag_id, run_id, state)")
+        connection.execute("CREATE TABLE task_instance (dag_id, run_id, task_id, map_index, state)")
+        connection.execute("INSERT INTO dag_run VALUES ('dag', 'run', 'running')")
+        connection.execute(
+            "INSERT INTO task_instance VALUES ('dag', 'run', 'submit', -1, 'success'), ('dag', 'run', 'wait', -1, ?)", [state]
+        )
+    connection.close()
+
+
+@pytest.mark.parametrize(("state", "left_over"), [("deferred", []), ("failed", ["orphan"])])
+def test_sweep_asks_airflows_database_who_waits(
+    machine: Machine, pretzel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: str, left_over: list[str]
+):
+    database = tmp_path / "airflow.db"
+    airflow_database(database, state)
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{database}")
+    held = machine.start("one", hold=True)
+    code, out, _ = pretzel("sweep", "--environment", "local", "--cancel-orphans", "--format", "json")
+    assert code == 0
+    assert [one["leftover"] for one in json.loads(out)["environments"][0]["swept"]] == left_over
+    if not left_over:
+        (machine.home / "release").touch()
+    machine.until(held, ExecutionState.CANCELLED if left_over else ExecutionState.SUCCEEDED)
+
+
+def test_sweep_without_airflows_database_looks_for_no_orphans(
+    machine: Machine, pretzel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{tmp_path / 'nothing.db'}")
+    code, out, err = pretzel("sweep", "--environment", "local")
+    assert (code, out) == (0, "(0 things left over in 1 environment)\n")
+    assert "executions that no task waits for are not looked for" in err
+    assert not (tmp_path / "nothing.db").exists()

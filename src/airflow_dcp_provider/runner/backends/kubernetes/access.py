@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,9 @@ from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG, SERVICE_ACCOUNT, Kub
 from lightkube.core.exceptions import ConfigError
 
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
+
+# One line a request, as httpx2 logs at INFO, would drown what a task has to say.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 #: Exec plugins answer in this form; lightkube knows it by its older name, and the two are the same for bearer tokens.
 _EXEC_API = "client.authentication.k8s.io/v1"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import weakref
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, cast
@@ -64,6 +65,8 @@ class KubernetesApi:
         self.cluster = access.name
         self._patience = patience
         self._client = httpx2.Client(**client_options(access, _timeout(read_seconds)))
+        # Many hold a client for as long as a task runs and nobody closes it. A forked child must not: the connections are shared.
+        weakref.finalize(self, self._client.close).atexit = False
 
     def __enter__(self) -> Self:
         return self
