@@ -114,11 +114,15 @@ def environment_for(name: str) -> Environment:
     """
     canonical = canonical_environment(name)
     first = f"{CONNECTION_PREFIX}{canonical}"
-    for conn_id in (first, _ALIASES.get(canonical, first)):
+    missing: DcpEnvironmentError | None = None
+    for conn_id in dict.fromkeys((first, _ALIASES.get(canonical, first))):
         try:
             return DcpHook(conn_id).get_environment()
         except DcpEnvironmentError as error:
             if error.code != "DCP416" or not isinstance(error.__cause__, AirflowNotFoundException):
                 raise
-            missing = error
+            # The message names the connection under the environment's own name.
+            missing = missing or error
+    if missing is None:
+        raise AssertionError
     raise missing

@@ -17,6 +17,9 @@ from airflow_dcp_provider.model.errors import DcpEnvironmentError, DcpError
 from airflow_dcp_provider.model.findings import Finding
 from airflow_dcp_provider.model.job import EngineSpec, JobSpec
 
+#: Catalogs that Spark's Iceberg knows by these words; pyiceberg has others, which only Airflow's own tasks could use.
+_SPARK_CATALOGS = ("rest", "hive", "glue", "jdbc", "nessie", "hadoop")
+
 #: Seconds within which a catalog has to answer, and those that one try of a cluster's client may take.
 CATALOG_SECONDS = 20.0
 CLUSTER_SECONDS = 5.0
@@ -139,12 +142,19 @@ def _out_of_reach(environment: Environment, subject: str) -> Finding:
 
 
 def _unsafe(environment: Environment, alias: str) -> Finding | None:
-    """Return what keeps pods from getting a catalog's credentials by a Secret."""
+    """Return what keeps Spark from a catalog that Airflow's tasks may well reach: its type, or a credential without a Secret."""
     from airflow_dcp_provider.runner.backends.kubernetes.spark_settings import spark_conf
 
     only = replace(environment, catalogs={alias: environment.catalogs[alias]}, spark_defaults={})
     try:
         properties: Mapping[str, Mapping[str, str]] = spark_catalogs(only)
+        if (kind := properties[alias]["type"]) not in _SPARK_CATALOGS:
+            return Finding(
+                f"catalog {alias}",
+                "bad",
+                f"is of the type `{kind}`, which Spark does not know",
+                f"use one of {', '.join(_SPARK_CATALOGS)} in the connection {only.catalogs[alias].connection}",
+            )
         spark_conf(JobSpec("", "", environment.name), only, properties)
     except DcpEnvironmentError as error:
         return None if error.code == "DCP416" else _bad(f"catalog {alias}", error)
@@ -167,7 +177,7 @@ def _answers(environment: Environment, alias: str, subject: str) -> Finding:
         count = _within(CATALOG_SECONDS, ask, f"the catalog `{alias}`")
     except DcpEnvironmentError as error:
         return _bad(subject, error)
-    return Finding(subject, "good", f"answers, {count} databases" + (f" (connection {connection})" if connection else ""))
+    return Finding(subject, "good", f"answers; databases: {count}" + (f" (connection {connection})" if connection else ""))
 
 
 def _within(seconds: float, ask: Callable[[], int], what: str) -> int:
