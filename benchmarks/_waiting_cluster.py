@@ -1,0 +1,194 @@
+"""The cluster of :mod:`benchmarks.waiting`: a real API server full of applications and driver pods, and a stream of changes."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from tests.support.executions import job, request
+from tests.support.kubernetes.api_server import ApiServer
+
+from airflow_dcp_provider.model.environment import Environment
+from airflow_dcp_provider.model.images import Images
+from airflow_dcp_provider.runner.backends.kubernetes.kubeflow import KubeflowBackend
+from airflow_dcp_provider.runner.backends.kubernetes.names import GROUP_VERSION, PLURAL, applications_path, core_path
+
+MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
+AT_ONCE = 24
+GROUP = GROUP_VERSION.partition("/")[0]
+
+
+#: States of a driver's container.
+RUNNING = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+ENDED = {"terminated": {"exitCode": 0, "finishedAt": "2026-01-01T00:00:00Z"}}
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What was changed: how many states a second; when the change that ended each name was sent, and when it was answered."""
+
+    rate: float
+    sent: dict[str, float]
+    answered: dict[str, float]
+
+
+class BenchCluster:
+    """Makes resources and changes them, as the operator and the kubelets would.
+
+    :param server: a running API server.
+    """
+
+    def __init__(self, server: ApiServer) -> None:
+        self.server = server
+
+    def session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self.server.ssl_context(), limit=AT_ONCE),
+            headers={"Authorization": f"Bearer {self.server.token}"},
+        )
+
+    def fill(self, namespace: str, count: int, *, pods: bool) -> list[str]:
+        """Make applications that run, and their drivers' pods if asked for; return the names.
+
+        The first is made through the API server. The others are copies of what that stored, put beside it in etcd: making ten
+        thousand through the API takes minutes and is not what is measured.
+        """
+        names = [f"daily-flights-{number:06d}-1" for number in range(count)]
+        asyncio.run(self._fill(namespace, names, pods=pods))
+        return names
+
+    async def _fill(self, namespace: str, names: list[str], *, pods: bool) -> None:
+        environment = Environment("test", "kubeflow", images=Images(rules={"default": "spark:3.5.5"}))
+        body = KubeflowBackend(environment, lambda _: None).render(request(spec=job()))  # type: ignore[arg-type, return-value]
+        first, *others = names
+        async with self.session() as http:
+            body["metadata"].update({"name": first, "namespace": namespace})
+            await self.send(http, "POST", applications_path(namespace), body)
+            await self.change_application(http, namespace, first, "RUNNING", 1)
+            await self._copy(f"/registry/{GROUP}/{PLURAL}/{namespace}/", first, others)
+            if pods:
+                containers = [{"name": "spark-kubernetes-driver", "image": "spark:3.5.5"}]
+                pod = {"metadata": {"name": f"{first}-driver"}, "spec": {"nodeName": "node", "containers": containers}}
+                await self.send(http, "POST", core_path(namespace, "pods"), pod)
+                await self.change_pod(http, namespace, first, RUNNING, 1)
+                await self._copy(f"/registry/pods/{namespace}/", f"{first}-driver", [f"{name}-driver" for name in others])
+
+    async def _copy(self, folder: str, first: str, others: list[str]) -> None:
+        """Copy what etcd holds for one resource to others whose names are of the same length."""
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{self.server._etcd_port}") as etcd:
+            async with etcd.post("/v3/kv/range", json={"key": _base64((folder + first).encode())}) as answer:
+                stored = base64.b64decode((await answer.json(content_type=None))["kvs"][0]["value"])
+            found = re.search(rb'(?:"uid":"|\*\$)([0-9a-f-]{36})', stored)
+            assert found is not None
+            uid = found[1]
+
+            async def put(name: str) -> None:
+                copied = stored.replace(first.encode(), name.encode()).replace(uid, str(uuid.uuid4()).encode())
+                pair = {"key": _base64((folder + name).encode()), "value": _base64(copied)}
+                async with etcd.post("/v3/kv/put", json=pair) as answer:
+                    answer.raise_for_status()
+
+            await every(put, others)
+
+    async def send(self, http: aiohttp.ClientSession, method: str, path: str, body: Any) -> None:
+        headers = MERGE_PATCH if method == "PATCH" else {}
+        async with http.request(method, self.server.url + path, json=body, headers=headers) as answer:
+            if answer.status >= 300:
+                raise SystemExit(f"{method} {path}: {answer.status} {await answer.text()}")
+            await answer.read()
+
+    async def change_application(self, http: aiohttp.ClientSession, namespace: str, name: str, state: str, number: int) -> None:
+        status = {"applicationState": {"state": state}, "driverInfo": {"podName": f"{name}-driver"}, "submissionAttempts": number}
+        await self.send(http, "PATCH", f"{applications_path(namespace, name)}/status", {"status": status})
+
+    async def change_pod(self, http: aiohttp.ClientSession, namespace: str, name: str, state: Any, number: int) -> None:
+        ended = "terminated" in state
+        container = {
+            "name": "spark-kubernetes-driver",
+            "image": "spark:3.5.5",
+            "imageID": "",
+            "ready": not ended,
+            "restartCount": 0,
+            "state": state,
+        }
+        status = {
+            "phase": "Succeeded" if ended else "Running",
+            "containerStatuses": [container],
+            "message": f"change {number}",
+        }
+        await self.send(http, "PATCH", f"{core_path(namespace, 'pods', f'{name}-driver')}/status", {"status": status})
+
+    async def changes(self, namespace: str, names: list[str], rate: int, seconds: int, *, pods: bool, ends: bool) -> Changes:
+        """Change states at a steady rate; with ``ends`` one in four is an end, as long as a fifth of those who wait is left."""
+        total = rate * seconds
+        every_nth = max(4, total // max(1, len(names) * 4 // 5))
+        sent: dict[str, float] = {}
+        answered: dict[str, float] = {}
+        under_way: set[asyncio.Task[None]] = set()
+        room = asyncio.Semaphore(AT_ONCE)
+        async with self.session() as http:
+            began = time.monotonic()
+
+            async def change(name: str, number: int, *, is_end: bool) -> None:
+                if is_end:
+                    sent[name] = time.monotonic()
+                if pods:
+                    await self.change_pod(http, namespace, name, ENDED if is_end else RUNNING, number)
+                else:
+                    await self.change_application(http, namespace, name, "COMPLETED" if is_end else "RUNNING", number)
+                if is_end:
+                    answered[name] = time.monotonic()
+                room.release()
+
+            number = 0
+            while number < total and time.monotonic() - began < seconds:
+                # A server that cannot keep up gets fewer changes, not a queue of them.
+                await room.acquire()
+                await asyncio.sleep(began + number / rate - time.monotonic())
+                is_end = ends and number % every_nth == 0
+                # Ends go through the list from its start, other changes through its last fifth.
+                name = names[number // every_nth] if is_end else names[-1 - number % max(1, len(names) // 5)]
+                task = asyncio.create_task(change(name, number + 2, is_end=is_end))
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
+                number += 1
+            await asyncio.gather(*under_way)
+            return Changes(number / (time.monotonic() - began), sent, answered)
+
+    def requests(self) -> int:
+        """Return how many requests that read applications and pods have ended."""
+        return self._metric("apiserver_request_total", {"GET", "LIST", "WATCH"})
+
+    def open_watches(self) -> int:
+        """Return how many watches of applications and pods are open."""
+        return self._metric("apiserver_longrunning_requests", {"WATCH"})
+
+    def _metric(self, name: str, verbs: set[str]) -> int:
+        found = 0
+        for line in self.server.http.get("/metrics").text.splitlines():
+            if line.startswith(f"{name}{{"):
+                labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+                if labels.get("resource") in {"sparkapplications", "pods"} and labels.get("verb") in verbs:
+                    found += int(float(line.rsplit(" ", 1)[1]))
+        return found
+
+
+def _base64(text: bytes) -> str:
+    return base64.b64encode(text).decode()
+
+
+async def every(make: Any, names: list[str]) -> None:
+    """Do something for every name, a few at a time."""
+    remaining = iter(names)
+
+    async def work() -> None:
+        for name in remaining:
+            await make(name)
+
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
