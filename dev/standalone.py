@@ -309,7 +309,7 @@ class StandaloneAirflow:
     def trigger(self, dag_id: str, logical_date: str | None = None, conf: Mapping[str, Any] | None = None, **extra: Any) -> str:
         """Trigger a run and return its id."""
         body = {"logical_date": logical_date, "conf": dict(conf or {}), **extra}
-        run_id: str = self.request("POST", f"dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
+        run_id: str = self._create(f"dags/{dag_id}/dagRuns", body, f"a run of {dag_id}")["dag_run_id"]
         return run_id
 
     def backfill(self, dag_id: str, start: str, end: str, *, reprocess: str = "none", max_active_runs: int = 2) -> int:
@@ -323,18 +323,23 @@ class StandaloneAirflow:
             "run_backwards": False,
         }
 
-        def create() -> int | None:
+        backfill_id: int = self._create("backfills", body, f"the backfill of {dag_id}")["id"]
+        return backfill_id
+
+    def _create(self, path: str, body: Mapping[str, Any], what: str) -> dict[str, Any]:
+        """Create something, for a minute as often as SQLite is locked by the scheduler: then nothing was created."""
+
+        def ask() -> dict[str, Any] | None:
             try:
-                backfill_id: int = self.request("POST", "backfills", json=body)["id"]
+                created: dict[str, Any] = self.request("POST", path, json=body)
             except requests.HTTPError as error:
-                # SQLite was locked by the scheduler; nothing was created.
-                if error.response is not None and error.response.status_code == 503:
+                if error.response is not None and _is_locked(error.response):
                     return None
                 raise
-            return backfill_id
+            return created
 
-        created: int = wait_until(create, f"the backfill of {dag_id} to be taken", 60)
-        return created
+        answer: dict[str, Any] = wait_until(ask, f"{what} to be taken", 60)
+        return answer
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the runs of a DAG, oldest first."""
@@ -416,6 +421,10 @@ class StandaloneAirflow:
 
         state: str = wait_until(ended, f"{dag_id} {run_id} to end", seconds)
         return state
+
+
+def _is_locked(answer: requests.Response) -> bool:
+    return answer.status_code == 503 or (answer.status_code == 500 and "Database error" in answer.text)
 
 
 def _is_component(cmdline: list[str], name: str) -> bool:

@@ -17,6 +17,7 @@ class _Server(http.server.ThreadingHTTPServer):
     """Answers the first ``failing`` requests after the login with 500."""
 
     failing = 0
+    failure: object = "Internal Server Error"
     requests = 0
 
 
@@ -26,7 +27,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.requests += 1
         good = self.server.requests > self.server.failing
-        self._answer(200 if good else 500, {"runs": 3})
+        self._answer(*((200, {"id": 3, "dag_run_id": "manual"}) if good else (500, self.server.failure)))
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -63,7 +64,7 @@ def airflow(server: _Server, tmp_path: Path) -> StandaloneAirflow:
 
 def test_reading_is_tried_again_while_the_server_fails(airflow: StandaloneAirflow, server: _Server) -> None:
     server.failing = 2
-    assert airflow.request("GET", "dags") == {"runs": 3}
+    assert airflow.request("GET", "dags")["id"] == 3
     assert server.requests == 3
 
 
@@ -71,4 +72,22 @@ def test_writing_is_sent_once(airflow: StandaloneAirflow, server: _Server) -> No
     server.failing = 2
     with pytest.raises(requests.HTTPError, match="POST backfills: 500"):
         airflow.request("POST", "backfills", json={})
+    assert server.requests == 1
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_run_and_a_backfill_are_asked_for_again_when_the_database_was_locked(
+    airflow: StandaloneAirflow, server: _Server, failing: int
+) -> None:
+    server.failing, server.failure = failing, {"detail": {"reason": "Database error"}}
+    assert airflow.trigger("flights") == "manual"
+    assert server.requests == failing + 1
+    server.failing += server.requests
+    assert airflow.backfill("flights", "2013-01-04", "2013-01-05") == 3
+
+
+def test_a_run_that_the_server_fails_at_is_asked_for_once(airflow: StandaloneAirflow, server: _Server) -> None:
+    server.failing = 1
+    with pytest.raises(requests.HTTPError, match="POST dags/flights/dagRuns: 500"):
+        airflow.trigger("flights")
     assert server.requests == 1
