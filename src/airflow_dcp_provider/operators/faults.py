@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, DcpError
 
 #: Faults of the environment that stay until somebody mends a connection, an option or a table.
-_LASTING = frozenset({f"DCP{number}" for number in (*range(410, 420), *range(421, 425))})
+_LASTING = frozenset({f"DCP{number}" for number in (*range(410, 420), *range(421, 425), 480, 481, 482, 486)})
 
 
 def is_transient(error: DcpError) -> bool:
