@@ -61,7 +61,13 @@ class Job:
             return ""
         failed = self.orders.exit != 0
         error = {"code": "DCP329", "message": self.orders.message, "hint": "mend it"} if failed else None
-        result = {"version": 1, "status": "failed" if failed else "succeeded", "error": error, "sinks": [], "seconds": {}}
+        result: dict[str, Any] = {
+            "version": 1,
+            "status": "failed" if failed else "succeeded",
+            "error": error,
+            "sinks": [],
+            "seconds": {},
+        }
         return "DCP_RESULT " + json.dumps(result)
 
     def termination_message(self) -> str:
