@@ -142,7 +142,7 @@ class SparkExecutionSensor(BaseSensorOperator):
         self.link_addresses = addresses(context, job, environment, outcome.attempt, self.task_id)
         self.log.info("Attempt %d of execution %s: %s", outcome.attempt.ref.attempt, handle.execution_id, _state(outcome.attempt))
         if outcome.action in {"wait", "retry_at"}:
-            self._defer(outcome, outcome.attempt, log, runner.backend.name)
+            self._defer(outcome, outcome.attempt, log, runner.backend.name, environment.live_logs)
         if outcome.action == "failed":
             raise AirflowFailException(str(outcome.error)) from outcome.error
         self._succeeded = True
@@ -155,7 +155,7 @@ class SparkExecutionSensor(BaseSensorOperator):
         job = JobSpec.from_dict(self._handle.request.job)
         return execution_lineage(job, self._handle.execution_id, written=self._succeeded)
 
-    def _defer(self, outcome: Outcome, attempt: Attempt, log: DriverLog, backend: str) -> NoReturn:
+    def _defer(self, outcome: Outcome, attempt: Attempt, log: DriverLog, backend: str, live_logs: int) -> NoReturn:
         due = outcome.until if outcome.action == "retry_at" else None
         if due is not None:
             self.log.info("The next attempt is due in %.0f s", max(0.0, due - time.time()))
@@ -170,6 +170,7 @@ class SparkExecutionSensor(BaseSensorOperator):
             poll_interval=self.poll_interval,
             copied=log.copied,
             backend=backend,
+            live_logs=live_logs,
         )
         self.defer(
             trigger=trigger,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
@@ -16,9 +16,9 @@ from airflow_dcp_provider.hooks.runners import runner_for
 from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation
 from airflow_dcp_provider.runner.runner import SparkRunner
 from airflow_dcp_provider.triggers.kill import NATIVE_ON_KILL, killed_by_user
+from airflow_dcp_provider.triggers.live_log import followed
+from airflow_dcp_provider.triggers.threads import in_thread
 from airflow_dcp_provider.triggers.watches import WATCHED_BACKENDS, Place, watches
-
-_Result = TypeVar("_Result")
 
 #: Seconds between two looks, at least, at an attempt of which its cluster's watch cannot tell whether it has ended.
 _DOUBT_INTERVAL = 10.0
@@ -42,6 +42,7 @@ class SparkExecutionTrigger(BaseTrigger):
     :param copied: how far the task has copied the driver's logs; handed back in the event.
     :param start_deadline: epoch seconds by which the driver must have started, or None; absolute, too.
     :param backend: where the attempt runs, as :attr:`Backend.name` says.
+    :param live_logs: how many attempts of its environment this triggerer follows at once; 0 for none.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class SparkExecutionTrigger(BaseTrigger):
         copied: Mapping[str, int] | None = None,
         start_deadline: float | None = None,
         backend: str = "local",
+        live_logs: int = 0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ref = dict(ref)
@@ -67,6 +69,7 @@ class SparkExecutionTrigger(BaseTrigger):
         self.copied = dict(copied or {})
         self.start_deadline = start_deadline
         self.backend = backend
+        self.live_logs = live_logs
         self._fired = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -83,6 +86,7 @@ class SparkExecutionTrigger(BaseTrigger):
                 "copied": self.copied,
                 "start_deadline": self.start_deadline,
                 "backend": self.backend,
+                "live_logs": self.live_logs,
             },
         )
 
@@ -91,10 +95,11 @@ class SparkExecutionTrigger(BaseTrigger):
         if self.not_before is not None:
             await asyncio.sleep(max(0.0, self.not_before - time.time()))
             reason = "due"
-        elif self.backend in WATCHED_BACKENDS:
-            reason = await self._watched()
         else:
-            reason = await self._looked_at(self.poll_interval)
+            # What is written meanwhile is added to `copied`, which the event hands back.
+            async with followed(AttemptRef(**self.ref), self.copied, self.live_logs, self.task_instance, self.log):
+                watched = self.backend in WATCHED_BACKENDS
+                reason = await (self._watched() if watched else self._looked_at(self.poll_interval))
         self._fired = True
         yield TriggerEvent({"reason": reason, "copied": self.copied})  # type: ignore[no-untyped-call]
 
@@ -119,8 +124,8 @@ class SparkExecutionTrigger(BaseTrigger):
         failures = 0
         while True:
             try:
-                runner = runner or await _in_thread(self._open)
-                if await _in_thread(self._is_over, runner):
+                runner = runner or await in_thread(self._open)
+                if await in_thread(self._is_over, runner):
                     return "ended"
                 failures = 0
             except Exception:
@@ -159,15 +164,6 @@ class SparkExecutionTrigger(BaseTrigger):
     def _cancel(self) -> None:
         self.log.info("the task was killed: cancelling attempt %s", self.ref["name"])
         self._open().cancel(AttemptRef(**self.ref), Cancellation(Actor(**self.actor), "kill", time.time()))
-
-
-async def _in_thread(function: Callable[..., _Result], *arguments: Any) -> _Result:
-    """Return what a function that blocks returns.
-
-    Connections are read through the event loop, which only asgiref's threads can reach. The shield keeps a cancellation away from
-    asgiref, which would drop its message: Airflow's only sign that the user killed the task.
-    """
-    return await asyncio.shield(asyncio.ensure_future(sync_to_async(function, thread_sensitive=False)(*arguments)))
 
 
 def watch(ref: AttemptRef, actor: Actor, **options: Any) -> SparkExecutionTrigger:

@@ -109,13 +109,18 @@ class LocalBackend:
         return attempt is None or attempt.state.is_terminal
 
     def read_log(self, ref: AttemptRef, offset: int = 0, limit: int = 1_000_000) -> tuple[str, int]:
-        """Return driver log text from byte ``offset`` and the offset to go on from."""
+        """Return driver log text from byte ``offset`` and the offset to go on from; while it is written, whole lines only."""
+        folder = self._folder(ref)
+        # Asked before the log is read: what is final then is all that will ever be.
+        ended = is_final(folder.read(STATUS))
         try:
-            with (self._folder(ref).path / DRIVER_LOG).open("rb") as file:
+            with (folder.path / DRIVER_LOG).open("rb") as file:
                 file.seek(offset)
                 data = file.read(limit)
         except FileNotFoundError:
             return "", offset
+        if not ended and len(data) < limit:
+            data = data[: data.rfind(b"\n") + 1]
         # A character that is not whole yet is left for the next call.
         for missing in range(min(4, len(data))):
             try:
