@@ -49,4 +49,6 @@ def class_archive(cache: Path, folder: Path, mode: str, *, java: Java, spark_hom
     core = next((path.name for path in sorted((spark_home / "jars").glob("spark-core_*.jar"))), "")
     # The JVM compares the class path by name, size and time and refuses what differs; the key spares it the comparison.
     key = short_hash("|".join([java.version, str(java.home), str(spark_home), core, str(jar), str(jar.stat().st_size)]), 16)
-    return ClassArchive(cache / f"spark-{key}.jsa", folder / "classes.jsa", mode)
+    # A Java without an archive of its own classes (a package's runtime) does not start when it is to make one on top of it.
+    has_base = (java.home / "lib" / "server" / "classes.jsa").exists()
+    return ClassArchive(cache / f"spark-{key}.jsa", folder / "classes.jsa", mode if has_base else "off")
