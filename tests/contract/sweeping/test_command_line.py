@@ -58,7 +58,9 @@ def pretzel(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, Any,
 
 def status(server: ApiServer, ref: AttemptRef, state: str) -> None:
     path = f"/apis/sparkoperator.k8s.io/v1beta2/namespaces/{ref.namespace}/sparkapplications/{ref.name}/status"
-    server.request("PATCH", path, {"status": {"applicationState": {"state": state}, "driverInfo": {}}})
+    ui = {"webUIAddress": "10.96.1.2:4040"}
+    said = {"applicationState": {"state": state}, "driverInfo": ui, "sparkApplicationId": "spark-8a1f0c"}
+    server.request("PATCH", path, {"status": said})
 
 
 def test_list_and_show_ask_the_cluster(api_server: ApiServer, submitted: AttemptRef, pretzel) -> None:
@@ -66,7 +68,9 @@ def test_list_and_show_ask_the_cluster(api_server: ApiServer, submitted: Attempt
     code, data, _ = pretzel("list", "--environment", "test")
     assert (code, [(one["execution_id"], one["state"]) for one in data["executions"]]) == (0, [(submitted.execution_id, "RUNNING")])
     code, data, _ = pretzel("show", submitted.execution_id[:8])
-    assert (code, [(one["request"]["ref"]["name"], one["state"]) for one in data["attempts"]]) == (0, [(submitted.name, "RUNNING")])
+    (attempt,) = data["attempts"]
+    assert (code, attempt["request"]["ref"]["name"], attempt["state"]) == (0, submitted.name, "RUNNING")
+    assert (attempt["spark_ui_url"], attempt["spark_app_id"]) == ("http://10.96.1.2:4040", "spark-8a1f0c")
 
 
 def test_an_execution_that_the_history_lost_is_found_on_its_cluster(submitted: AttemptRef, tmp_path: Path, pretzel) -> None:

@@ -75,6 +75,11 @@ def spark_ui_url(application: Mapping[str, Any]) -> str:
     return f"http://{address}" if address and "://" not in address else address
 
 
+def spark_app_id(application: Mapping[str, Any]) -> str:
+    """Return Spark's own id of the application, under which a History Server keeps it; empty until the driver has started."""
+    return str((application.get("status") or {}).get("sparkApplicationId") or "")
+
+
 def started_at(application: Mapping[str, Any]) -> float | None:
     """Return when the operator last submitted the driver, in epoch seconds."""
     status = application.get("status") or {}
