@@ -22,7 +22,6 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import (
     ENVIRONMENT,
     EXECUTION_ID,
     FILES_KIND,
-    GROUP_VERSION,
     KIND_LABEL,
     PLURAL,
     REQUEST,
@@ -77,6 +76,7 @@ class ClusterPlace:
     ) -> None:
         self.name = f"cluster {api.cluster}, {f'namespace {namespace}' if namespace else 'all namespaces'}"
         self._backend = backend
+        self._group_version = backend.group_version
         self._api = api
         self._environment = environment
         self._namespace = namespace
@@ -130,7 +130,7 @@ class ClusterPlace:
         seen = self._seen.get((ref.namespace, ref.name), _Seen()).config_maps.get(kind)
         if seen is None:
             return
-        if kind == FILES_KIND and self._api.get(applications_path(ref.namespace, ref.name)) is not None:
+        if kind == FILES_KIND and self._api.get(applications_path(ref.namespace, ref.name, self._group_version)) is not None:
             # Somebody has just made the application that the files were waiting for.
             return
         preconditions = {key: seen["metadata"][key] for key in ("uid", "resourceVersion")}
@@ -142,7 +142,7 @@ class ClusterPlace:
                 raise
 
     def _path(self, plural: str) -> str:
-        base = f"/apis/{GROUP_VERSION}" if plural == PLURAL else "/api/v1"
+        base = f"/apis/{self._group_version}" if plural == PLURAL else "/api/v1"
         return f"{base}/namespaces/{self._namespace}/{plural}" if self._namespace else f"{base}/{plural}"
 
     def _remains_of(self, key: Key, seen: _Seen) -> Remains | None:
