@@ -94,12 +94,13 @@ def read_clues(evidence: Evidence) -> Clues:
     if evidence.application is None:
         state = "gone"
     pods = [_map(pod) for pod in evidence.pods]
-    driver = _driver(pods, _text(_map(status.get("driverInfo")).get("podName")))
+    driver = _driver(pods, _text(_map(status.get("driverInfo")).get("podName"))) or _last_seen_driver(status)
     ended = _map(_map(_container(driver).get("state")).get("terminated"))
     exit_code = _number(ended.get("exitCode"))
     if exit_code is None:
         exit_code = _exit_code_in(message)
-    submission = _without_stack(message) if "spark-submit" in message or "submit spark application" in message else ""
+    submitting = state == "SchedulingFailure" or "spark-submit" in message or "submit spark application" in message
+    submission = _without_stack(message) if submitting else ""
     log = evidence.log[-_LOG_LIMIT:] if isinstance(evidence.log, str) else ""
     return Clues(
         state=state,
@@ -133,6 +134,13 @@ def _apache_outcome(status: Mapping[str, Any], current: Mapping[str, Any]) -> tu
         if _text(entry.get("currentStateSummary")) not in released:
             return _text(entry.get("currentStateSummary")), _text(entry.get("message"))
     return _text(current.get("currentStateSummary")), _text(current.get("message"))
+
+
+def _last_seen_driver(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the driver's pod as Apache's operator last saw it, which it keeps where the pod itself is gone."""
+    history = _map(status.get("stateTransitionHistory"))
+    entries = (_map(status.get("currentState")), *(_map(history[key]) for key in sorted(history, key=str)))
+    return next(({"status": entry["lastObservedDriverStatus"]} for entry in entries if entry.get("lastObservedDriverStatus")), {})
 
 
 def _driver(pods: list[Mapping[str, Any]], name: str) -> Mapping[str, Any]:

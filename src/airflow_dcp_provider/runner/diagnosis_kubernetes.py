@@ -202,7 +202,14 @@ def _by_state(clues: Clues) -> _Cause:
             f"the Spark operator took up the application (state {clues.state}) and made no driver pod",
             "the platform team must look at the operator's log; it may be overloaded",
         )
-    if clues.is_waiting:
+    if clues.state == "ExecutorsStartTimedOut":
+        return (
+            FailureKind.RESOURCES,
+            "DCP368",
+            "the executors did not start in time",
+            "ask for fewer or smaller executors, wait for other jobs to end, or have the cluster enlarged",
+        )
+    if clues.is_waiting or clues.state in {"DriverStartTimedOut", "DriverReadyTimedOut"}:
         return (
             FailureKind.PLATFORM,
             "DCP386",

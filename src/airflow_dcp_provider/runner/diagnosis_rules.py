@@ -271,7 +271,7 @@ DRIVER_END_RULES = (
         "DCP380",
         PLATFORM,
         "operator",
-        r"ExitCode: 143\b|(?i:driver pod (?:is )?(?:not found|disappeared|missing|gone))",
+        r"ExitCode: 143\b|(?i:driver pod (?:is )?(?:not found|disappeared|missing|gone))|^Driver removed\.",
         "the driver's pod was deleted or ended from outside, without a cancellation of ours",
         "somebody or something deleted the pod; cancel executions with `pretzel executions cancel`, which also stops retries",
     ),

@@ -102,16 +102,20 @@ class KubeflowRig:
         return cls(fixtures.getfixturevalue("api_server"), simulator, fixtures.getfixturevalue("kube_namespace"))
 
     def backend(self) -> Backend:
+        from airflow_dcp_provider.runner.backends.kubernetes.kubeflow import KubeflowBackend
+
+        return self._backend_of(KubeflowBackend)
+
+    def _backend_of(self, kind: Any) -> Backend:
         from airflow_dcp_provider.model.environment import Environment
         from airflow_dcp_provider.model.images import Images
         from airflow_dcp_provider.runner.backends.kubernetes.access import ClusterAccess
         from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
-        from airflow_dcp_provider.runner.backends.kubernetes.kubeflow import KubeflowBackend
 
         api = KubernetesApi(ClusterAccess("tests", kube_config=json.dumps(self.server.kube_config())))
         self._apis.append(api)
-        environment = Environment("local", "kubeflow", images=Images(rules={"default": "spark:3.5.5"}))
-        return KubeflowBackend(environment, lambda _: api)
+        environment = Environment("local", kind.name, images=Images(rules={"default": "spark:3.5.5"}))
+        return kind(environment, lambda _: api)
 
     def request(self, *args: Any, **kwargs: Any) -> AttemptRequest:
         made = request(*args, **kwargs)
@@ -133,10 +137,37 @@ class KubeflowRig:
             api.close()
 
 
-RIGS = {"local": LocalRig, "kubeflow": KubeflowRig}
+class ApacheRig(KubeflowRig):
+    """The Apache backend (experimental); its operator is simulated from that operator's documents and sources."""
+
+    @classmethod
+    def make(cls, fixtures: pytest.FixtureRequest) -> ApacheRig:
+        simulator = fixtures.getfixturevalue("apache_simulator")
+        return cls(fixtures.getfixturevalue("api_server"), simulator, fixtures.getfixturevalue("kube_namespace"))
+
+    def backend(self) -> Backend:
+        from airflow_dcp_provider.runner.backends.kubernetes.apache import ApacheBackend
+
+        return self._backend_of(ApacheBackend)
 
 
-@pytest.fixture(params=["local", pytest.param("kubeflow", marks=pytest.mark.kubernetes)])
+RIGS = {"local": LocalRig, "kubeflow": KubeflowRig, "apache": ApacheRig}
+
+
+@pytest.fixture
+def apache_simulator(api_server: Any, fake_kubelet: Any) -> Iterator[Any]:
+    """A running Apache operator, and its custom resource on the server."""
+    from tests.support.kubernetes.apache_operator import ApacheOperatorSimulator
+    from tests.support.kubernetes.api_server import CRDS
+
+    api_server.install(CRDS["apache-sparkapplications-v1"])
+    simulator = ApacheOperatorSimulator(api_server, fake_kubelet)
+    simulator.start()
+    yield simulator
+    simulator.stop()
+
+
+@pytest.fixture(params=["local", *(pytest.param(name, marks=pytest.mark.kubernetes) for name in ("kubeflow", "apache"))])
 def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
     made = RIGS[request.param].make(request)
     yield made

@@ -42,7 +42,8 @@ class GarbageCollector:
                 continue
             namespace = found["metadata"]["namespace"]
             for owner in owners:
-                application = await self._client.get(f"{APPLICATIONS}/namespaces/{namespace}/sparkapplications/{owner['name']}")
+                path = f"/apis/{owner['apiVersion']}/namespaces/{namespace}/sparkapplications/{owner['name']}"
+                application = await self._client.get(path)
                 if application is None or application["metadata"]["uid"] != owner["uid"]:
                     await self._delete("configmaps", found)
 
@@ -57,7 +58,7 @@ class GarbageCollector:
             await asyncio.sleep(self._step)
         if foreground:
             finalizers = [each for each in meta["finalizers"] if each != FOREGROUND]
-            path = f"{APPLICATIONS}/namespaces/{meta['namespace']}/sparkapplications/{meta['name']}"
+            path = f"/apis/{application['apiVersion']}/namespaces/{meta['namespace']}/sparkapplications/{meta['name']}"
             body = {"metadata": {"uid": meta["uid"], "finalizers": finalizers}}
             answer = await self._client.ask("PATCH", path, body)
             # Another of the same name may have taken its place since.

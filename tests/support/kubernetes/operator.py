@@ -30,6 +30,10 @@ class OperatorSimulator:
     :param step: seconds that each change of state takes.
     """
 
+    #: Where its applications are on the server, and what drives one of them.
+    applications = APPLICATIONS
+    reconciler: type[Reconciler] = Reconciler
+
     def __init__(self, api: ApiServer, kubelet: FakeKubelet, step: float = 0.05) -> None:
         self._api = api
         self._kubelet = kubelet
@@ -136,7 +140,7 @@ class OperatorSimulator:
             self.errors.append(error)
 
     async def _watch(self) -> None:
-        async for kind, application in self._client.watch(f"{APPLICATIONS}/sparkapplications"):
+        async for kind, application in self._client.watch(f"{self.applications}/sparkapplications"):
             self._collector.see(kind, application)
             meta = application["metadata"]
             known = self._seen.get(meta["uid"])
@@ -151,7 +155,7 @@ class OperatorSimulator:
         if trace:
             await Replay(self._client, self._operator, self._kubelet, application, trace).run()
         else:
-            await Reconciler(self._client, self._operator, self._pods, self._kubelet.node, application).run()
+            await self.reconciler(self._client, self._operator, self._pods, self._kubelet.node, application).run()
 
     async def _ordered_trace(self, application: dict[str, Any]) -> str:
         namespace = application["metadata"]["namespace"]

@@ -116,7 +116,8 @@ class PodRunner:
             self._kubelet.forget(meta["namespace"], meta["name"])
             return
         if new and _is_fresh(pod):
-            self._names[meta["uid"]] = meta["labels"].get(statuses.APP_NAME, "")
+            labels = meta["labels"]
+            self._names[meta["uid"]] = labels.get(statuses.APP_NAME) or labels.get(statuses.APACHE_APP_NAME, "")
             self._spawn(self._live(pod, run))
         if meta.get("deletionTimestamp") and not run.killed.is_set():
             run.killed.set()

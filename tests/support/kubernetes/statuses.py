@@ -9,6 +9,7 @@ from tests.support.kubernetes.driver import files_volumes
 from tests.support.kubernetes.kubelet import DRIVER_CONTAINER, EXECUTOR_CONTAINER
 
 APP_NAME = "sparkoperator.k8s.io/app-name"
+APACHE_APP_NAME = "spark.operator/spark-app-name"
 SUBMISSION_ID = "sparkoperator.k8s.io/submission-id"
 API_VERSION = "sparkoperator.k8s.io/v1beta2"
 POD_EXISTS = "failed to submit spark application: failed to run spark-submit: driver pod already exist"
