@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_dcp_provider.hooks.cluster_access import apis_of
 from airflow_dcp_provider.hooks.metrics import AirflowMetrics
 from airflow_dcp_provider.hooks.settings import DcpSettings, read_settings
-from airflow_dcp_provider.model.environment import Environment
+from airflow_dcp_provider.model.environment import KUBERNETES_BACKENDS, Environment
 from airflow_dcp_provider.model.errors import CapabilityError, DcpEnvironmentError
 from airflow_dcp_provider.model.execution import Attempt
 from airflow_dcp_provider.model.proof import Proof
@@ -39,9 +39,9 @@ def runner_for(environment: Environment) -> SparkRunner:
     options: dict[str, Any] = {"store": SqlStore(store_url(settings)), "metrics": AirflowMetrics()}
     if environment.backend == "local":
         return SparkRunner(_local_backend(environment, settings), **options)
-    if environment.backend == "kubeflow":
+    if environment.backend in KUBERNETES_BACKENDS:
         return SparkRunner(
-            kubeflow_backend(environment),
+            cluster_backend(environment),
             memory_limit=_bytes(environment.limits.driver_memory),
             executor_memory_limit=_bytes(environment.limits.executor_memory),
             spark_defaults=environment.spark_defaults,
@@ -52,15 +52,17 @@ def runner_for(environment: Environment) -> SparkRunner:
     raise CapabilityError(
         f"environment {environment.name} runs on the backend `{environment.backend}`, which is not available in this version",
         code="DCP414",
-        hint="choose an environment whose backend is `local` or `kubeflow`",
+        hint=f"choose an environment whose backend is one of: local, {', '.join(KUBERNETES_BACKENDS)}",
     )
 
 
-def kubeflow_backend(environment: Environment) -> KubeflowBackend:
-    """Return the backend of an environment with clusters; connections are read when they are first needed."""
+def cluster_backend(environment: Environment) -> KubeflowBackend:
+    """Return the backend of an environment with clusters, that of its operator; connections are read when first needed."""
+    from airflow_dcp_provider.runner.backends.kubernetes.apache import ApacheBackend
     from airflow_dcp_provider.runner.backends.kubernetes.kubeflow import KubeflowBackend
 
-    return KubeflowBackend(environment, apis_of(environment), lambda: spark_catalogs(environment))
+    kind = ApacheBackend if environment.backend == ApacheBackend.name else KubeflowBackend
+    return kind(environment, apis_of(environment), lambda: spark_catalogs(environment))
 
 
 def _bytes(limit: str) -> int:

@@ -18,6 +18,7 @@ from asgiref.sync import sync_to_async
 from airflow_dcp_provider.hooks.cluster_access import cluster_access, cluster_of
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.metrics import AirflowMetrics
+from airflow_dcp_provider.model.environment import KUBERNETES_BACKENDS
 
 if TYPE_CHECKING:
     from airflow_dcp_provider.runner.backends.kubernetes.access import ClusterAccess
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_dcp_provider.runner.backends.kubernetes.watch_client import WatchClient
 
 #: Backends whose attempts are watched; those of the others are looked at one by one.
-WATCHED_BACKENDS = frozenset({"kubeflow"})
+WATCHED_BACKENDS = frozenset(KUBERNETES_BACKENDS)
 
 #: Seconds for which a watch stays open for nobody.
 GRACE_SECONDS = 60.0
@@ -90,7 +91,7 @@ def watches() -> WatchRegistry:
 def open_watch(place: Place) -> NamespaceWatch:
     """Make the watch of a place; its connections are read when it begins, and again when they are no longer good."""
     from airflow_dcp_provider.runner.backends.kubernetes.watch import NamespaceWatch
-    from airflow_dcp_provider.runner.backends.kubernetes.watched import kubeflow_applications
+    from airflow_dcp_provider.runner.backends.kubernetes.watched import applications_of
 
     async def connect() -> WatchClient:
         from airflow_dcp_provider.runner.backends.kubernetes.watch_client import WatchClient
@@ -99,7 +100,7 @@ def open_watch(place: Place) -> NamespaceWatch:
         return await WatchClient.open(await sync_to_async(_access, thread_sensitive=False)(place))
 
     tags = {"environment": place.environment, "backend": place.backend, "cluster": place.cluster}
-    return NamespaceWatch(connect, kubeflow_applications(place.namespace), metrics=AirflowMetrics(), tags=tags)
+    return NamespaceWatch(connect, applications_of(place.backend, place.namespace), metrics=AirflowMetrics(), tags=tags)
 
 
 def _access(place: Place) -> ClusterAccess:

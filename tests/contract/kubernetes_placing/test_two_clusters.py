@@ -14,7 +14,7 @@ from airflow_dcp_provider.gateway.routing import rank
 from airflow_dcp_provider.hooks import placements
 from airflow_dcp_provider.hooks.cluster_access import apis_of
 from airflow_dcp_provider.hooks.environment_fields import parse_environment
-from airflow_dcp_provider.hooks.runners import kubeflow_backend
+from airflow_dcp_provider.hooks.runners import cluster_backend
 from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import Actor, AttemptRef, AttemptRequest
@@ -79,7 +79,7 @@ def test_failover_before_anything_was_sent_and_never_after(servers: dict[str, Ap
     servers[first].start_server()
     later = place(first_try=False)
     assert later.cluster.name == first
-    backend = kubeflow_backend(environment())
+    backend = cluster_backend(environment())
     with pytest.raises(DcpEnvironmentError, match="a later try has chosen another cluster"):
         backend.create(request(elsewhere))
     backend.create(request(later))
@@ -90,7 +90,7 @@ def test_failover_before_anything_was_sent_and_never_after(servers: dict[str, Ap
 def test_what_the_first_try_created_elsewhere_is_found_by_the_next(servers: dict[str, ApiServer]) -> None:
     first, second = (each.name for each in rank(environment().clusters, IDENTITY, "3.5"))
     servers[first].kill_server()
-    backend = kubeflow_backend(environment())
+    backend = cluster_backend(environment())
     backend.create(request(place(first_try=True)))
     servers[first].start_server()
     assert place(first_try=False).cluster.name == second

@@ -200,10 +200,11 @@ def test_an_unknown_environment_is_named() -> None:
         environment_for("qa")
 
 
-def test_an_environment_on_clusters_runs_on_the_kubeflow_backend(connection: Define) -> None:
-    connection("dcp_test", {"backend": "kubeflow", "clusters": [{"name": "eu-1", "connection": "no_such_connection"}]})
+@pytest.mark.parametrize("backend", ["kubeflow", "apache"])
+def test_an_environment_on_clusters_runs_on_its_operators_backend(connection: Define, backend: str) -> None:
+    connection("dcp_test", {"backend": backend, "clusters": [{"name": "eu-1", "connection": "no_such_connection"}]})
     runner = runner_for(environment_for("test"))
-    assert runner.backend.name == "kubeflow"
+    assert runner.backend.name == backend
     # Its clusters' connections are read when they are needed, and no earlier.
     with pytest.raises(DcpEnvironmentError, match="no_such_connection") as caught:
         runner.backend.get(AttemptRef("e", 1, "test", "eu-1", "team-a", "job-1"))
@@ -215,10 +216,10 @@ def test_an_environment_on_clusters_runs_on_the_kubeflow_backend(connection: Def
 
 def test_the_local_backend_runs_and_the_others_say_that_they_cannot(home: Path, connection: Define) -> None:
     assert runner_for(Environment("local")).backend.name == "local"
-    connection("dcp_test", {"backend": "apache"})
-    with pytest.raises(CapabilityError, match="the backend `apache`, which is not available in this version") as caught:
-        DcpHook("dcp_test").get_runner()
+    with pytest.raises(CapabilityError, match="the backend `yarn`, which is not available in this version") as caught:
+        runner_for(Environment("test", "yarn"))
     assert caught.value.code == "DCP414"
+    connection("dcp_test", {"backend": "yarn"})
     assert DcpHook("dcp_test").test_connection()[0] is False
     assert DcpHook("dcp_local").test_connection() == (True, "environment local runs on the backend local")
 

@@ -9,6 +9,11 @@ from airflow_dcp_provider.runner.backends.kubernetes.states import operator_stat
 from airflow_dcp_provider.runner.backends.kubernetes.watch_values import Applications
 
 
+def applications_of(backend: str, namespace: str) -> Applications:
+    """Return what is watched in a namespace for a backend."""
+    return apache_applications(namespace) if backend == "apache" else kubeflow_applications(namespace)
+
+
 def apache_applications(namespace: str) -> Applications:
     """Return the Apache operator's applications of one namespace; empty is the state of one that it has not seen."""
     return Applications(
