@@ -62,12 +62,19 @@ def _clusters(environment: Environment, team: str, user: str) -> Iterator[Findin
 def _cluster(environment: Environment, cluster: Cluster, team: str, user: str) -> Iterator[Finding]:
     from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
     from airflow_dcp_provider.runner.backends.kubernetes.inspection import inspect_cluster
+    from airflow_dcp_provider.runner.backends.kubernetes.names import GROUP_VERSIONS
 
     subject = f"cluster {cluster.name}"
     names, open_finding = _namespaces(environment, cluster, team, user)
     try:
         with KubernetesApi(cluster_access(cluster), patience=CLUSTER_SECONDS, read_seconds=CLUSTER_SECONDS) as api:
-            yield from inspect_cluster(api, names, environment.service_account, cluster.connection)
+            yield from inspect_cluster(
+                api,
+                names,
+                group_version=GROUP_VERSIONS[environment.backend],
+                service_account=environment.service_account,
+                connection=cluster.connection,
+            )
     except DcpEnvironmentError as error:
         yield _bad(subject, error)
     if open_finding:

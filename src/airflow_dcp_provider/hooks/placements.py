@@ -37,10 +37,11 @@ def place(
     """
     if environment.backend not in KUBERNETES_BACKENDS:
         return LOCAL
+    from airflow_dcp_provider.runner.backends.kubernetes.names import GROUP_VERSIONS
     from airflow_dcp_provider.runner.backends.kubernetes.placing import ClusterQuestions
 
     first = AttemptRef(execution_id, 1, environment.name, "", "", resource_name(job.name, execution_id, 1))
-    questions = ClusterQuestions(apis_of(environment), first)
+    questions = ClusterQuestions(apis_of(environment), first, GROUP_VERSIONS[environment.backend])
     return Gateway(environment, _CIRCUITS).place(
         job,
         execution_id,

@@ -13,7 +13,7 @@ from dev.standalone import free_ports
 from tests.support.kubernetes.api_server import ApiServer
 
 from airflow_dcp_provider.embedded_catalog.server import CatalogServer
-from airflow_dcp_provider.runner.backends.kubernetes.rights import RIGHTS
+from airflow_dcp_provider.runner.backends.kubernetes.rights import rights
 from dag_factory.cli import main
 
 Define = Callable[..., None]
@@ -153,14 +153,14 @@ def test_an_environment_is_mended_from_the_output_alone(
     extra["teams"] = [team]
 
     found_all = findings()
-    (rights,) = bad_ones(found_all)
-    assert rights[0] == f"cluster eu, namespace {namespace}"
-    assert "create, delete, patch sparkapplications.sparkoperator.k8s.io" in rights[1]
+    (lacking,) = bad_ones(found_all)
+    assert lacking[0] == f"cluster eu, namespace {namespace}"
+    assert "create, delete, patch sparkapplications.sparkoperator.k8s.io" in lacking[1]
     # Without any right the server does not say whether the namespace is there.
     assert [each["subject"] for each in found_all if each["verdict"] == "not checked"] == [f"cluster eu, namespace {namespace}"]
     api_server.namespace(namespace)
-    rules = json.loads(rights[2].partition("the rules that are missing: ")[2])
-    assert rules == [right.rule() for right in RIGHTS]
+    rules = json.loads(lacking[2].partition("the rules that are missing: ")[2])
+    assert rules == [right.rule() for right in rights()]
     api_server.grant(namespace, f"system:serviceaccount:{home}:airflow", rules)
 
     found_all = findings()
@@ -211,7 +211,7 @@ def test_single_missing_verbs_are_named(
     api_server: ApiServer, admin: dict[str, Any], connection: Define, capsys: pytest.CaptureFixture[str]
 ) -> None:
     namespace = api_server.namespace()
-    rules = [right.rule() for right in RIGHTS]
+    rules = [right.rule() for right in rights()]
     rules[0]["verbs"].remove("watch")
     rules = [rule for rule in rules if rule["resources"] != ["pods/log"]]
     token = api_server.service_account(namespace, "airflow", rules)
@@ -267,6 +267,15 @@ def test_a_cluster_without_the_operators_resources_is_named(
             "install the Kubeflow Spark operator, version 2 or later, with its custom resource definitions",
         )
     ]
+
+
+def test_an_environment_of_the_apache_operator_is_held_against_its_own_resource(
+    api_server: ApiServer, admin: dict[str, Any], connection: Define, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection("dcp_test", "dcp", {**admin, "backend": "apache", "namespace_template": api_server.namespace()})
+    ((_, message, hint),) = bad_ones(check(capsys, "test")[1]["test"])
+    assert message == "has no custom resources of spark.apache.org"
+    assert "Apache" in hint
 
 
 def test_catalogs_that_spark_cannot_use_and_templates_that_make_no_sense(

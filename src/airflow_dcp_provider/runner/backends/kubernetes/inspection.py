@@ -12,21 +12,31 @@ from typing import Any
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.findings import Finding
 from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
-from airflow_dcp_provider.runner.backends.kubernetes.names import GROUP_VERSION, PLURAL, core_path
+from airflow_dcp_provider.runner.backends.kubernetes.names import APACHE_GROUP_VERSION, GROUP_VERSION, PLURAL, core_path
 from airflow_dcp_provider.runner.backends.kubernetes.problems import MISSING, NOT_FOUND, RBAC, KubernetesProblem
-from airflow_dcp_provider.runner.backends.kubernetes.rights import missing_rights
+from airflow_dcp_provider.runner.backends.kubernetes.rights import Right, missing_rights, rights
 
-_GROUP, _, _VERSION = GROUP_VERSION.partition("/")
-_CRD = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{PLURAL}.{_GROUP}"
-_INSTALL = "install the Kubeflow Spark operator, version 2 or later, with its custom resource definitions"
+_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+#: Custom resource -> what brings it.
+_INSTALL = {
+    GROUP_VERSION: "install the Kubeflow Spark operator, version 2 or later, with its custom resource definitions",
+    APACHE_GROUP_VERSION: "install the Apache Spark Kubernetes operator with its custom resource definitions",
+}
 
 
 def inspect_cluster(
-    api: KubernetesApi, namespaces: Sequence[str], service_account: str = "", connection: str = ""
+    api: KubernetesApi,
+    namespaces: Sequence[str],
+    *,
+    group_version: str = GROUP_VERSION,
+    service_account: str = "",
+    connection: str = "",
 ) -> Iterator[Finding]:
     """Yield what is good and bad about a cluster; a cluster that does not answer ends it.
 
     :param namespaces: those that jobs of the environment get on it.
+    :param group_version: of the applications, by the environment's backend.
     :param service_account: of drivers, or empty for the namespace's own.
     :param connection: id of the Airflow connection, for hints.
     """
@@ -39,33 +49,33 @@ def inspect_cluster(
         return
     yield Finding(subject, "good", f"answers, Kubernetes {version}")
     try:
-        yield _resource(api, subject)
+        yield _resource(api, subject, group_version)
         for name in namespaces:
-            yield from _namespace(api, subject, name, service_account)
+            yield from _namespace(api, name, rights(group_version), service_account)
     except DcpEnvironmentError as error:
         yield Finding(subject, "bad", error.message, error.hint)
 
 
-def _resource(api: KubernetesApi, subject: str) -> Finding:
+def _resource(api: KubernetesApi, subject: str, group_version: str) -> Finding:
     """Return whether the custom resource is served in the version that we write."""
-    group = _found(api, f"/apis/{_GROUP}")
+    name, _, wanted = group_version.partition("/")
+    group = _found(api, f"/apis/{name}")
     if group is None:
-        return Finding(subject, "bad", f"has no custom resources of {_GROUP}", _INSTALL)
+        return Finding(subject, "bad", f"has no custom resources of {name}", _INSTALL[group_version])
     versions = ", ".join(str(each["version"]) for each in group.get("versions") or [])
-    served = _found(api, f"/apis/{GROUP_VERSION}")
+    served = _found(api, f"/apis/{group_version}")
     if served is None or PLURAL not in {each["name"] for each in served.get("resources") or []}:
-        return Finding(subject, "bad", f"serves {_GROUP} in {versions or 'no version'}, not {_VERSION}", _INSTALL)
-    return Finding(subject, "good", f"has {PLURAL}.{_GROUP} in {versions}{_made_by(api)}")
+        return Finding(subject, "bad", f"serves {name} in {versions or 'no version'}, not {wanted}", _INSTALL[group_version])
+    return Finding(subject, "good", f"has {PLURAL}.{name} in {versions}{_release(api, name)}")
 
 
-def _made_by(api: KubernetesApi) -> str:
+def _release(api: KubernetesApi, group: str) -> str:
     """Return which release the definition is from, where it says so and this user may look."""
     try:
-        definition = api.get(_CRD) or {}
+        definition = api.get(f"{_DEFINITIONS}/{PLURAL}.{group}") or {}
     except KubernetesProblem:
         return ""
-    metadata = definition.get("metadata") or {}
-    release = (metadata.get("labels") or {}).get("app.kubernetes.io/version")
+    release = (definition.get("metadata", {}).get("labels") or {}).get("app.kubernetes.io/version")
     return f" (release {release})" if release else ""
 
 
@@ -78,11 +88,11 @@ def _found(api: KubernetesApi, path: str) -> dict[str, Any] | None:
         raise
 
 
-def _namespace(api: KubernetesApi, subject: str, name: str, service_account: str) -> Iterator[Finding]:
-    where = f"{subject}, namespace {name}"
+def _namespace(api: KubernetesApi, name: str, needed: Sequence[Right], service_account: str) -> Iterator[Finding]:
+    where = f"cluster {api.cluster}, namespace {name}"
     existence, exists = _existence(api, where, name)
     yield existence
-    lacking = missing_rights(api, name)
+    lacking = missing_rights(api, name, needed)
     if lacking:
         rules = json.dumps([right.rule() for right in lacking])
         yield Finding(

@@ -12,6 +12,8 @@ from airflow_dcp_provider.model.names import label_value
 GROUP_VERSION = "sparkoperator.k8s.io/v1beta2"
 #: That of the Apache Spark operator, which has the same kind and plural.
 APACHE_GROUP_VERSION = "spark.apache.org/v1"
+#: Backend -> its custom resource.
+GROUP_VERSIONS = {"kubeflow": GROUP_VERSION, "apache": APACHE_GROUP_VERSION}
 KIND = "SparkApplication"
 PLURAL = "sparkapplications"
 

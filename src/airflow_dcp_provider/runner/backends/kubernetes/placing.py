@@ -18,6 +18,8 @@ from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
 from airflow_dcp_provider.runner.backends.kubernetes.names import (
     ENVIRONMENT,
     EXECUTION_ID,
+    FENCE_KIND,
+    GROUP_VERSION,
     KIND_LABEL,
     applications_path,
     core_path,
@@ -25,9 +27,6 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import (
     files_name,
 )
 from airflow_dcp_provider.runner.backends.kubernetes.problems import CONFLICT, KubernetesProblem
-
-#: Label of a ConfigMap that is a fence.
-FENCE_KIND = "fence"
 
 #: How often a write without a clear answer is looked at again.
 _TRIES = 3
@@ -38,11 +37,13 @@ class ClusterQuestions:
 
     :param api_for: returns the client of a cluster by its name.
     :param first: the execution's first attempt; its cluster and namespace do not matter.
+    :param group_version: of the applications, by the environment's backend.
     """
 
-    def __init__(self, api_for: Callable[[str], KubernetesApi], first: AttemptRef) -> None:
+    def __init__(self, api_for: Callable[[str], KubernetesApi], first: AttemptRef, group_version: str = GROUP_VERSION) -> None:
         self._api_for = api_for
         self._first = first
+        self._group_version = group_version
 
     def holds(self, cluster: Cluster, namespace: str) -> bool:
         """Whether the namespace has an application, a tombstone or files of the execution.
@@ -51,7 +52,7 @@ class ClusterQuestions:
         """
         api = self._api_for(cluster.name)
         mine = {"labelSelector": execution_selector(self._first.execution_id)}
-        if api.request("GET", applications_path(namespace), params=mine).get("items"):
+        if api.request("GET", self._applications(namespace), params=mine).get("items"):
             return True
         kept = api.request("GET", core_path(namespace, "configmaps"), params=mine).get("items") or []
         return any(_kind(config_map) != FENCE_KIND for config_map in kept)
@@ -82,8 +83,11 @@ class ClusterQuestions:
         :raises KubernetesProblem: when the cluster cannot be asked.
         """
         selector = {"labelSelector": f"{ENVIRONMENT}={label_value(self._first.environment)}"}
-        items = self._api_for(cluster.name).request("GET", applications_path(namespace), params=selector).get("items") or []
-        return sum(not states.execution_state(application).is_terminal for application in items)
+        applications = self._api_for(cluster.name).each(self._applications(namespace), params=selector)
+        return sum(not states.execution_state(application).is_terminal for application in applications)
+
+    def _applications(self, namespace: str) -> str:
+        return applications_path(namespace, group_version=self._group_version)
 
     def _fence(self, namespace: str) -> dict[str, Any]:
         mine = {EXECUTION_ID: label_value(self._first.execution_id), ENVIRONMENT: label_value(self._first.environment)}

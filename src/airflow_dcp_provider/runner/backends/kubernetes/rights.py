@@ -33,9 +33,16 @@ class Right:
         return {"apiGroups": [self.group], "resources": [self.resource], "verbs": list(self.verbs)}
 
 
-#: Everything that submitting, waiting, cancelling, reading logs, diagnosing and sweeping ask for.
-RIGHTS = (
-    Right(GROUP_VERSION.partition("/")[0], PLURAL, ("get", "list", "watch", "create", "delete", "patch")),
+def rights(group_version: str = GROUP_VERSION) -> tuple[Right, ...]:
+    """Return everything that submitting, waiting, cancelling, reading logs, diagnosing and sweeping ask for.
+
+    :param group_version: of the applications, by the environment's backend.
+    """
+    applications = Right(group_version.partition("/")[0], PLURAL, ("get", "list", "watch", "create", "delete", "patch"))
+    return (applications, *_CORE_RIGHTS)
+
+
+_CORE_RIGHTS = (
     Right("", "configmaps", ("get", "list", "create", "delete", "patch")),
     Right("", "pods", ("get", "list")),
     Right("", "pods/log", ("get",)),
@@ -43,15 +50,15 @@ RIGHTS = (
 )
 
 
-def missing_rights(api: KubernetesApi, namespace: str, rights: Iterable[Right] = RIGHTS) -> tuple[Right, ...]:
-    """Return those of ``rights`` that the client's user lacks in ``namespace``, with the verbs that are missing.
+def missing_rights(api: KubernetesApi, namespace: str, needed: Iterable[Right]) -> tuple[Right, ...]:
+    """Return those of the ``needed`` rights that the client's user lacks in ``namespace``, with the verbs that are missing.
 
     Every user may ask this about itself. The namespace need not exist.
 
     :raises KubernetesProblem: when the cluster does not answer.
     """
     found = []
-    for right in rights:
+    for right in needed:
         lacking = tuple(verb for verb in right.verbs if not _allowed(api, namespace, right, verb))
         if lacking:
             found.append(Right(right.group, right.resource, lacking))

@@ -21,6 +21,7 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import (
     CANCELLED_KIND,
     ENVIRONMENT,
     EXECUTION_ID,
+    FENCE_KIND,
     FILES_KIND,
     KIND_LABEL,
     PLURAL,
@@ -28,7 +29,6 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import (
     applications_path,
     core_path,
 )
-from airflow_dcp_provider.runner.backends.kubernetes.placing import FENCE_KIND
 from airflow_dcp_provider.runner.backends.kubernetes.problems import CONFLICT, NOT_FOUND, KubernetesProblem
 from airflow_dcp_provider.runner.sweeper import Action, Files, Finding, Leftover, Remains, Rules, Waits, decide
 
