@@ -6,7 +6,7 @@ import logging
 import string
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -60,24 +60,23 @@ class Sweep:
         }
 
 
-def rules_for(environment: Environment, *, cancel_orphans: bool = False) -> Rules:
+def rules_for(environment: Environment) -> Rules:
     """Return the rules of an environment: notes are kept as long as it keeps applications that have ended, and at least a day."""
-    usual = Rules(cancel_orphans=cancel_orphans)
     if environment.ttl_seconds is None:
-        return usual
-    return replace(usual, retention=max(float(environment.ttl_seconds), _LEAST_RETENTION))
+        return Rules()
+    return Rules(retention=max(float(environment.ttl_seconds), _LEAST_RETENTION))
 
 
 def sweep_environment(
-    environment: Environment, waits: Waits = nobody_knows, *, cancel_orphans: bool = False, dry_run: bool = False
+    environment: Environment, waits: Waits = nobody_knows, *, rules: Rules | None = None, dry_run: bool = False
 ) -> Sweep:
     """Sweep every place of an environment. One that cannot be looked at keeps none of the others from being swept.
 
     :param waits: says whether a task waits for an attempt.
-    :param cancel_orphans: cancel what nobody waits for; otherwise it is only named.
+    :param rules: by default the environment's own, which only name what nobody waits for.
     :param dry_run: change nothing.
     """
-    rules = rules_for(environment, cancel_orphans=cancel_orphans)
+    rules = rules or rules_for(environment)
     metrics = AirflowMetrics()
     swept: list[Swept] = []
     unseen: dict[str, str] = {}

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.settings import read_settings
-from airflow_dcp_provider.hooks.sweeping import Sweep, sweep_environment
+from airflow_dcp_provider.hooks.sweeping import Sweep, rules_for, sweep_environment
 from airflow_dcp_provider.hooks.waiting import GENERATED_WAITS, RunState, waits_of
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.operators.faults import faults
+from airflow_dcp_provider.runner.sweeper import Rules
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_dcp_provider.model.environment import Environment
 
 
 class SweepOperator(BaseOperator):
@@ -26,6 +30,7 @@ class SweepOperator(BaseOperator):
     :param cancel_orphans: cancel executions whose waiting task has ended; False only names them.
     :param waiting_tasks: submit task's id -> id of the task that waits for its execution; the default is right for generated DAGs.
         Where it has no entry, an execution counts as waited for as long as its DAG run is active.
+    :param orphan_grace: seconds after its submit from which an execution that no task waits for is an orphan.
     :param dry_run: change nothing.
     """
 
@@ -38,6 +43,7 @@ class SweepOperator(BaseOperator):
         environments: Sequence[str] | None = None,
         cancel_orphans: bool = True,
         waiting_tasks: Mapping[str, str] = GENERATED_WAITS,
+        orphan_grace: float = Rules.orphan_grace,
         dry_run: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -45,6 +51,7 @@ class SweepOperator(BaseOperator):
         self.environments = environments
         self.cancel_orphans = cancel_orphans
         self.waiting_tasks = dict(waiting_tasks)
+        self.orphan_grace = orphan_grace
         self.only_look = dry_run
 
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow's signature
@@ -56,7 +63,7 @@ class SweepOperator(BaseOperator):
             chosen = [environment_for(name) for name in self.environments or read_settings().environments]
         waits = waits_of(_ask_airflow(), self.waiting_tasks)
         swept = [
-            sweep_environment(environment, waits, cancel_orphans=self.cancel_orphans, dry_run=self.only_look)
+            sweep_environment(environment, waits, rules=self._rules(environment), dry_run=self.only_look)
             for environment in chosen
             if self.environments is not None or environment.sweep
         ]
@@ -71,6 +78,9 @@ class SweepOperator(BaseOperator):
                 hint="the next sweep tries again; a place that is refused needs the rights of docs/operating.md",
             )
         return [one.to_dict() for one in swept]
+
+    def _rules(self, environment: Environment) -> Rules:
+        return replace(rules_for(environment), cancel_orphans=self.cancel_orphans, orphan_grace=self.orphan_grace)
 
     def _log(self, one: Sweep) -> None:
         self.log.info("Environment %s: %d left over", one.environment, len(one.swept))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -22,14 +23,15 @@ def sweep(options: argparse.Namespace, output: Output) -> int:
     """``executions sweep``: every environment, or the one that was named. Exit code 4 when something could not be done."""
     from airflow_dcp_provider.hooks.dcp import environment_for
     from airflow_dcp_provider.hooks.settings import read_settings
-    from airflow_dcp_provider.hooks.sweeping import sweep_environment
+    from airflow_dcp_provider.hooks.sweeping import rules_for, sweep_environment
 
     names = [environment_of(options.environment)] if options.environment else list(read_settings().environments)
     waits = _waits(output)
-    swept = [
-        sweep_environment(environment_for(name), waits, cancel_orphans=options.cancel_orphans, dry_run=options.dry_run)
-        for name in names
-    ]
+    swept = []
+    for name in names:
+        environment = environment_for(name)
+        rules = replace(rules_for(environment), cancel_orphans=options.cancel_orphans)
+        swept.append(sweep_environment(environment, waits, rules=rules, dry_run=options.dry_run))
     rows = [
         {
             "environment": one.environment,
