@@ -31,11 +31,18 @@ ENDED = {"terminated": {"exitCode": 0, "finishedAt": "2026-01-01T00:00:00Z"}}
 
 @dataclass(frozen=True)
 class Changes:
-    """What was changed: how many states a second; when the change that ended each name was sent, and when it was answered."""
+    """What was changed.
+
+    :param rate: states a second.
+    :param sent: when the change that ended each name was sent.
+    :param answered: when it was answered.
+    :param seen: when a bare watch, which does nothing else, saw it.
+    """
 
     rate: float
     sent: dict[str, float]
     answered: dict[str, float]
+    seen: dict[str, float]
 
 
 class BenchCluster:
@@ -132,7 +139,9 @@ class BenchCluster:
         answered: dict[str, float] = {}
         under_way: set[asyncio.Task[None]] = set()
         room = asyncio.Semaphore(AT_ONCE)
+        seen: dict[str, float] = {}
         async with self.session() as http:
+            watching = asyncio.create_task(self._watch(http, namespace, seen, pods=pods))
             began = time.monotonic()
 
             async def change(name: str, number: int, *, is_end: bool) -> None:
@@ -159,22 +168,39 @@ class BenchCluster:
                 task.add_done_callback(under_way.discard)
                 number += 1
             await asyncio.gather(*under_way)
-            return Changes(number / (time.monotonic() - began), sent, answered)
+            achieved = number / (time.monotonic() - began)
+            # The last one may still be on its way.
+            await asyncio.sleep(1.0)
+            watching.cancel()
+            return Changes(achieved, sent, answered, seen)
 
-    def requests(self) -> int:
-        """Return how many requests that read applications and pods have ended."""
-        return self._metric("apiserver_request_total", {"GET", "LIST", "WATCH"})
+    async def _watch(self, http: aiohttp.ClientSession, namespace: str, seen: dict[str, float], *, pods: bool) -> None:
+        """Note when each end is seen by a watch that neither decodes nor decides anything."""
+        path, end = (core_path(namespace, "pods"), b'"terminated":{') if pods else (applications_path(namespace), b'"COMPLETED"')
+        # The newest list's version, without the list.
+        async with http.get(self.server.url + path, params={"limit": "1"}) as answer:
+            version = (await answer.json())["metadata"]["resourceVersion"]
+        timeout = aiohttp.ClientTimeout(total=None)
+        query = {"watch": "true", "resourceVersion": version}
+        async with http.get(self.server.url + path, params=query, timeout=timeout, read_bufsize=2**22) as answer:
+            async for line in answer.content:
+                if end in line and (name := re.search(rb'"name":"(.*?)(?:-driver)?"', line)):
+                    seen.setdefault(name[1].decode(), time.monotonic())
 
-    def open_watches(self) -> int:
-        """Return how many watches of applications and pods are open."""
-        return self._metric("apiserver_longrunning_requests", {"WATCH"})
+    def requests(self, resources: set[str]) -> int:
+        """Return how many requests that read such resources have ended."""
+        return self._metric("apiserver_request_total", resources, {"GET", "LIST", "WATCH"})
 
-    def _metric(self, name: str, verbs: set[str]) -> int:
+    def open_watches(self, resources: set[str]) -> int:
+        """Return how many watches of such resources are open."""
+        return self._metric("apiserver_longrunning_requests", resources, {"WATCH"})
+
+    def _metric(self, name: str, resources: set[str], verbs: set[str]) -> int:
         found = 0
         for line in self.server.http.get("/metrics").text.splitlines():
             if line.startswith(f"{name}{{"):
                 labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
-                if labels.get("resource") in {"sparkapplications", "pods"} and labels.get("verb") in verbs:
+                if labels.get("resource") in resources and labels.get("verb") in verbs:
                     found += int(float(line.rsplit(" ", 1)[1]))
         return found
 
