@@ -88,6 +88,9 @@ class Gateway:
         clusters = self._environment.clusters
         namespaces = {each.name: namespace_for(self._environment, each, job.team, triggered_by) for each in clusters}
         ranked = rank(clusters, execution_id, job.engine.version, job.labels.get(REGION_LABEL))
+        if len(clusters) == 1 and ranked and self._environment.limits.max_executions is None:
+            # Nothing to choose and nothing to count: what the cluster holds, the Runner asks it itself.
+            return Placement(clusters[0], namespaces[clusters[0].name], image)
         if first_try:
             chosen, held = self._first(ranked, namespaces, holds, job)
         else:

@@ -174,6 +174,23 @@ def test_why_no_cluster_fits(change: Callable[[Cluster], Cluster | None], said: 
     assert "dcp_prod" in caught.value.hint
 
 
+@pytest.mark.parametrize("first_try", [True, False])
+def test_the_only_cluster_is_not_asked(*, first_try: bool) -> None:
+    only = replace(PROD, clusters=CLUSTERS[:1])
+    world = World()
+    assert place(world, environment=only, first_try=first_try).cluster == CLUSTERS[0]
+    assert (world.asked, world.fenced) == ([], [])
+
+
+def test_the_only_cluster_is_asked_where_executions_are_counted_or_it_is_drained() -> None:
+    only = replace(PROD, clusters=CLUSTERS[:1], limits=Limits(max_executions=1))
+    assert place(World(live=1, holding=("eu-1",)), environment=only, first_try=False).cluster == CLUSTERS[0]
+    with pytest.raises(DcpEnvironmentError, match="the limit max_executions is 1"):
+        place(World(live=1), environment=only, first_try=False)
+    drained = replace(PROD, clusters=(replace(CLUSTERS[0], weight=0.0),))
+    assert place(World(holding=("eu-1",)), environment=drained, first_try=False).cluster == drained.clusters[0]
+
+
 def test_a_manifests_label_prefers_a_region() -> None:
     assert place(World(), job=replace(JOB, labels={"region": "us"})).cluster.name == "us-1"
     world = World(down=("us-1",))
