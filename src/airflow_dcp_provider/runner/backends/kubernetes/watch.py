@@ -14,7 +14,6 @@ Nothing here knows Airflow.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import logging
 import random
@@ -175,16 +174,19 @@ class NamespaceWatch:
         """Ask for one application until there is an answer: whether it is there, and whether it has started."""
         delays = self._delays()
         while not waiter.told.done():
-            with contextlib.suppress(DcpEnvironmentError):
+            try:
                 async with self._looking:
                     state = await self._state_now(waiter.name)
-                waiter.looked_at = False
-                if news := self._applications.news(state):
-                    waiter.tell(news)
-                elif waiter.start_is_over and state in self._applications.unstarted:
-                    waiter.tell(Told.START_DEADLINE)
-                return
-            await asyncio.sleep(next(delays))
+            except Exception as error:  # noqa: BLE001 - a waiter without an answer would wait for ever
+                logger.info("%s cannot be looked at: %s", waiter.name, getattr(error, "message", error))
+                await asyncio.sleep(next(delays))
+                continue
+            waiter.looked_at = False
+            if news := self._applications.news(state):
+                waiter.tell(news)
+            elif waiter.start_is_over and state in self._applications.unstarted:
+                waiter.tell(Told.START_DEADLINE)
+            return
 
     async def _state_now(self, name: str) -> str | None:
         if self._client is None:

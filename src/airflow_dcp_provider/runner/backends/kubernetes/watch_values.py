@@ -69,4 +69,4 @@ class Timing:
     patience: float = 600.0
     refused_patience: float = 60.0
     batch: float = 0.02
-    page_size: int = 100
+    page_size: int = 250
