@@ -56,7 +56,7 @@ bench: setup java ## the benchmarks; writes docs/benchmarks.md
 docs: setup ## generate the manifest reference, the error list and the command line's page
 	@$(BIN)/python -m dag_factory.docs
 
-pictures: setup java ## make the README's pictures again (needs Chromium)
+pictures: setup java ## make the README's pictures again (needs Chromium and its driver)
 	@$(BIN)/python -m dev.pictures
 
 lock: ## resolve the lock files again
