@@ -17,7 +17,7 @@ class DriverLog:
 
     :param backend: whose logs are read.
     :param log: the task's logger.
-    :param copied: attempt number -> bytes that are copied already.
+    :param copied: attempt number -> the backend's own offset up to which its log is copied already.
     """
 
     def __init__(self, backend: Backend, log: Any, copied: Mapping[str, int] | None = None) -> None:
