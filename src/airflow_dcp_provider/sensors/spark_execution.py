@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseSensor
 
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.lineage import execution_lineage, with_lineage
+from airflow_dcp_provider.hooks.proving import prove
 from airflow_dcp_provider.hooks.runners import runner_for
 from airflow_dcp_provider.links.execution import ExecutionLink, SparkHistoryLink, SparkUiLink, TableLink, addresses
 from airflow_dcp_provider.model.errors import DcpError, UsageError
@@ -128,7 +129,7 @@ class SparkExecutionSensor(BaseSensorOperator):
         log = DriverLog(runner.backend, self.log, copied)
         log.copy(handle.ref)
         with faults():
-            outcome = runner.advance(handle, self._actor, self._fresh(context, handle))
+            outcome = runner.advance(handle, self._actor, self._fresh(context, handle), prove)
         self._handle = outcome.execution
         if self._killed or kills.killed():
             # The kill may have come just before the next attempt was made, or Airflow has not yet told this process of it.
