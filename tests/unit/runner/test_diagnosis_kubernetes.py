@@ -218,6 +218,35 @@ class TestApacheOperator:
         evidence = Evidence({"status": {"currentState": {"currentStateSummary": "Submitted"}}})
         assert diagnose(evidence).code == "DCP385"
 
+    def ended(self, word: str, message: str = "", **seen: object) -> Evidence:
+        entry = {"currentStateSummary": word, "message": message, **seen}
+        return Evidence(
+            {"status": {"currentState": {"currentStateSummary": "ResourceReleased"}, "stateTransitionHistory": {"7": entry}}}
+        )
+
+    def test_a_refused_driver_is_explained_as_spark_submits_would_be(self):
+        failure = diagnose(
+            self.ended("SchedulingFailure", 'pods "x-driver" is forbidden: exceeded quota: team-a, requested: pods=1')
+        )
+        assert (failure.kind, failure.code) == (FailureKind.RESOURCES, "DCP372")
+
+    def test_the_driver_as_it_was_last_seen_stands_for_a_pod_that_is_gone(self):
+        seen = pod(state=ended(137, "OOMKilled"), limit="4Gi")["status"]
+        failure = diagnose(self.ended("Failed", "Driver has failed container(s)", lastObservedDriverStatus=seen))
+        assert (failure.code, "limit of 4Gi" in failure.message) == ("DCP360", True)
+
+    @pytest.mark.parametrize(
+        ("word", "message", "code"),
+        [
+            ("Failed", "Driver removed. This could caused by 'exit' called in driver process", "DCP380"),
+            ("DriverStartTimedOut", "The driver has not responded", "DCP386"),
+            ("DriverReadyTimedOut", "The driver has not responded", "DCP386"),
+            ("ExecutorsStartTimedOut", "The Spark application failed to get enough executors", "DCP368"),
+        ],
+    )
+    def test_the_operators_own_words(self, word, message, code):
+        assert diagnose(self.ended(word, message)).code == code
+
 
 #: Names and values that real resources have, so that made-up ones are sometimes taken for them.
 FIELDS = (
