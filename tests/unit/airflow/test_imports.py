@@ -11,6 +11,7 @@ MODULES = (
     "operators.tables",
     "operators.publish",
     "operators.iceberg",
+    "operators.maintenance",
     "sensors.spark_execution",
     "sensors.iceberg",
     "triggers.spark_execution",
@@ -18,7 +19,18 @@ MODULES = (
     "hooks.settings",
     "links.execution",
 )
-BANNED = ("kubernetes", "kubernetes_asyncio", "pyiceberg", "pyspark", "pandas", "pyarrow", "sqlglot")
+BANNED = (
+    "kubernetes",
+    "kubernetes_asyncio",
+    "lightkube",
+    "httpx2",
+    "openlineage",
+    "pyiceberg",
+    "pyspark",
+    "pandas",
+    "pyarrow",
+    "sqlglot",
+)
 
 PROGRAM = """
 import importlib, json, sys

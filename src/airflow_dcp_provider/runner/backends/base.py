@@ -48,4 +48,8 @@ class Backend(Protocol):
         """Whether nothing of the attempt runs any more, so that the next one may be created."""
 
     def read_log(self, ref: AttemptRef, offset: int = 0, limit: int = 1_000_000) -> tuple[str, int]:
-        """Return driver log text from byte ``offset`` and the offset to go on from; ``("", offset)`` when there is no more."""
+        """Return driver log text from ``offset`` and the offset to go on from; ``("", offset)`` when there is no more now.
+
+        :param offset: 0, or what an earlier call returned; what it counts is the backend's own.
+        :param limit: return about so many bytes at most.
+        """
