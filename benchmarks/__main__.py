@@ -5,5 +5,5 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for name in ("parse", "lint", "core_etl"):
+for name in ("parse", "lint", "core_etl", "waiting"):
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}", "--write"], check=True)

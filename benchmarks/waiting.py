@@ -224,8 +224,8 @@ def report(figures: list[Figures], seconds: int) -> str:
         f"A real API server on the same machine, up to {RATE} status changes a second for {seconds} s, one in four an end (fewer "
         "where few wait). All triggers of a row are in one event loop. A change is timed from its answer to the trigger's event, "
         "and to a bare watch that does nothing else: what the API server and the machine's other work cost, as does the change's "
-        "own duration. The first kind shows what Airflow's trigger objects and this measuring cost by themselves; KiB of the others "
-        "are beyond it. Logs are not followed. Theirs saturates its event loop at 500 and is not measured beyond.\n\n"
+        "own duration. The first kind shows what Airflow's trigger objects and this measuring cost by themselves; KiB of the "
+        "others are beyond it. Logs are not followed. Theirs saturates its event loop at 500 and is not measured beyond.\n\n"
         + table(header, rows)
     )
 
