@@ -174,6 +174,7 @@ USAGE_CODES: dict[str, ErrorCode] = {
     "DCP215": ErrorCode("not a parameter", "A parameter is written NAME=VALUE; the name is a word of letters, digits and `_`."),
     "DCP216": ErrorCode("no such kind", "No installed plugin has a kind of manifest with this name; `pretzel schema` lists them."),
     "DCP217": ErrorCode("no such environment", "The name is none of local, test, staging, prod, production, playground_<user>."),
+    "DCP218": ErrorCode("no cluster to ask", "`pretzel render --server` was asked for an environment that runs on this machine."),
 }
 
 #: Executions, DCP300 to DCP319: identity, cancel, time-out.

@@ -99,7 +99,13 @@ def _render(commands: Any) -> None:
     _environment(command)
     _day(command)
     command.add_argument("--origins", action="store_true", help="say of each value which file and line it came from")
-    command.add_argument(
+    only = command.add_mutually_exclusive_group()
+    only.add_argument(
+        "--server",
+        action="store_true",
+        help="print the application that the environment's cluster would keep, by a server-side dry run; nothing is made",
+    )
+    only.add_argument(
         "--part",
         choices=("manifest", "plan", "job"),
         help="print only this part (default: all three)",

@@ -13,6 +13,7 @@ from dag_factory.cli.days import interval_of, moment_of
 from dag_factory.cli.located_yaml import origins, to_located_yaml, to_yaml
 from dag_factory.cli.manifests import compile_named, environment_of, not_a_manifest, parameters_of
 from dag_factory.cli.output import Output
+from dag_factory.cli.server_render import on_server
 from dag_factory.compiled import CompiledManifest, CompileSettings
 from dag_factory.compiler import resolve_one
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def render(options: argparse.Namespace, output: Output) -> int:
-    """``render``: the resolved manifest, its LogicalPlan, and the job of one day."""
+    """``render``: the resolved manifest, its LogicalPlan, and the job of one day; or what a cluster would keep for that job."""
     environment, moment = environment_of(options.environment), moment_of(options.date)
     parameters = parameters_of(options.parameter)
     compiled, file = compile_named(options.manifest, environment, options.kind)
@@ -34,6 +35,8 @@ def render(options: argparse.Namespace, output: Output) -> int:
         "plan": compiled.plans[environment].to_dict(),
         "job": render_job(compiled.jobs[environment].job.to_dict(), values),
     }
+    if options.server:
+        parts = {"server": on_server(compiled.jobs[environment], parts["job"], values)}
     wanted = [options.part] if options.part else list(parts)
     data = {"environment": environment, "ds": values["ds"], **{name: parts[name] for name in wanted}}
     if options.origins:
@@ -65,11 +68,12 @@ def template_values(
 
 def _text(parts: Mapping[str, Any], wanted: list[str], located: Node | None, what: str) -> str:
     texts = {
-        "manifest": to_located_yaml(located) if located else to_yaml(parts["manifest"]),
-        "plan": json.dumps(parts["plan"], indent=2, ensure_ascii=False) + "\n",
-        "job": to_yaml(parts["job"]),
+        "manifest": lambda: to_located_yaml(located) if located else to_yaml(parts["manifest"]),
+        "plan": lambda: json.dumps(parts["plan"], indent=2, ensure_ascii=False) + "\n",
+        "job": lambda: to_yaml(parts["job"]),
+        "server": lambda: to_yaml(parts["server"]),
     }
     titles = {"manifest": "the manifest, resolved", "plan": "its LogicalPlan", "job": "its job"}
     if len(wanted) == 1:
-        return texts[wanted[0]].rstrip("\n")
-    return "\n".join(f"--- # {titles[name]} ({what})\n{texts[name]}" for name in wanted).rstrip("\n")
+        return texts[wanted[0]]().rstrip("\n")
+    return "\n".join(f"--- # {titles[name]} ({what})\n{texts[name]()}" for name in wanted).rstrip("\n")
