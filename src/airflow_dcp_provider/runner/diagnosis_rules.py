@@ -112,6 +112,14 @@ SUBMISSION_RULES = (
         "set requests and limits, in the manifest or the environment, for what the ResourceQuota names",
     ),
     Rule(
+        "DCP372",
+        RESOURCES,
+        "submission",
+        r"status unknown for quota: (?P<cause>[^\n]{1,300})",
+        "the cluster has not yet computed the namespace's quota: {cause}",
+        "it passes by itself within minutes; the next attempt tries again",
+    ),
+    Rule(
         "DCP376",
         PLATFORM,
         "submission",

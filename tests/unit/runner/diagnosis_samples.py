@@ -176,6 +176,12 @@ SAMPLES: dict[str, tuple[Evidence, str, str, str]] = {
         "DCP372",
         "must specify limits.cpu",
     ),
+    "quota-unknown": (
+        forbidden('pods "x" is forbidden: status unknown for quota: team-a, resources: limits.memory'),
+        "resources",
+        "DCP372",
+        "has not yet computed the namespace's quota",
+    ),
     "rights": (
         forbidden(f"Forbidden! {ROLE}"),
         "platform",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_dcp_provider.model.error_codes import all_codes
 from airflow_dcp_provider.model.execution import FailureKind
+from airflow_dcp_provider.runner.backends.kubernetes.problems import problem_of_answer
 from airflow_dcp_provider.runner.diagnosis_clues import read_clues
 from airflow_dcp_provider.runner.diagnosis_kubernetes import FAULTS, Evidence, diagnose
 from airflow_dcp_provider.runner.diagnosis_log_rules import EXECUTOR_RULES, LOG_RULES
@@ -122,6 +124,27 @@ def test_traces(name):
     failure = diagnose(traced(name))
     assert (failure.kind.value, failure.code, failure.message) == GOLDEN[name]
     assert failure.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        (
+            "name-invalid",
+            "DCP466",
+            'was refused (422 Invalid): SparkApplication.sparkoperator.k8s.io "Bad_Name.1" is invalid: metadata.name',
+        ),
+        (
+            "schema-invalid",
+            "DCP465",
+            "cannot unmarshal string into Go struct field DriverSpec.spec.driver.SparkPodSpec.cores of type int32",
+        ),
+    ],
+)
+def test_traces_of_refusals_are_problems_of_the_request(name, code, words):
+    refused = [json.loads(line)["object"] for line in (TRACES / f"{name}.jsonl").read_text("utf-8").splitlines()][-1]
+    problem = problem_of_answer("POST sparkapplications", refused["status"], json.dumps(refused["body"]))
+    assert (problem.code, words in problem.message) == (code, True)
 
 
 @pytest.mark.parametrize("name", LOGGED)
