@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from airflow_dcp_provider.model.cluster import Cluster
 from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, ExecutionError
 from airflow_dcp_provider.model.execution import START_TIMEOUT, AttemptRequest, FailureKind
@@ -20,6 +20,7 @@ from airflow_dcp_provider.runner.backends.kubernetes import tombstones
 from airflow_dcp_provider.runner.backends.kubernetes.access import ClusterAccess
 from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
 from airflow_dcp_provider.runner.backends.kubernetes.kubeflow import KubeflowBackend
+from airflow_dcp_provider.runner.backends.kubernetes.placing import ClusterQuestions
 from tests.contract.backends.conftest import KubeflowRig
 from tests.contract.backends.test_backend import ended, running
 from tests.support.executions import cancellation, job, wait_for, waiter
@@ -108,6 +109,17 @@ class TestResource:
                 backend.create(replace(asked, ref=replace(asked.ref, namespace=wrong)))
             assert caught.value.code == "DCP466"
 
+    @pytest.mark.parametrize("kept", ["no json", "{}", "[]", '{"ref": {}}'])
+    def test_a_record_that_somebody_changed_is_said_to_be_so(self, rig, backend, kept):
+        asked = rig.request(spec=job(hold=True))
+        backend.create(asked)
+        for annotation in ("verdict", "request"):
+            change = {"metadata": {"annotations": {f"spark-runner/{annotation}": kept}}}
+            rig.server.request("PATCH", f"{applications(rig)}/{asked.ref.name}", change)
+            with pytest.raises(DcpEnvironmentError, match="does not hold what") as caught:
+                backend.latest(asked.ref)
+            assert caught.value.code == "DCP467"
+
     def test_an_application_of_somebody_else_is_left_alone(self, rig, backend):
         asked = rig.request()
         theirs = backend.render(asked)
@@ -158,6 +170,16 @@ class TestRefusals:
         with pytest.raises(DcpEnvironmentError) as caught:
             speaking_as(rig, "made-up").create(rig.request())
         assert caught.value.code == "DCP461"
+
+    def test_a_cluster_that_was_closed_to_the_execution(self, rig, backend):
+        """A later try has placed it elsewhere; this one was thought dead and comes late."""
+        asked = rig.request()
+        cluster = Cluster("tests", "k8s_tests")
+        assert ClusterQuestions(lambda _: backend._api_for("tests"), asked.ref).fence(cluster, rig.namespace)
+        with pytest.raises(DcpEnvironmentError) as caught:
+            backend.create(asked)
+        assert caught.value.code == "DCP484"
+        assert rig.server.request("GET", applications(rig))["items"] == []
 
 
 class TestEnds:
@@ -220,10 +242,10 @@ class TestEnds:
 class TestCancellations:
     def test_a_driver_that_does_not_start_has_failed_once_it_is_gone(self, rig, backend):
         rig.simulator.pause()
-        asked = rig.request(spec=job(), submitted_at=time.time() - 600)
+        asked = rig.request(spec=job(), submitted_at=1000.0)
         backend.create(asked)
         backend.claim(asked.ref, 3)
-        wish = replace(cancellation(waiter(1), START_TIMEOUT), at=time.time())
+        wish = replace(cancellation(waiter(1), START_TIMEOUT), at=1600.0)
         backend.cancel(asked.ref, wish)
         done = ended(backend, asked.ref)
         assert (done.state, done.cancellation, done.waited_by) == (State.FAILED, wish, 3)

@@ -160,7 +160,8 @@ class KubeflowBackend:
         application = max(filter(is_ours, applications), key=number_of, default=None)
         stone = max(stones or [], key=number_of, default=None)
         if application is not None and (stone is None or number_of(stone) <= number_of(application)):
-            return self._observed(api, application)
+            same = stone if stone is not None and number_of(stone) == number_of(application) else None
+            return self._observed(api, application, lambda _: same)
         return tombstones.attempt_of(stone) if stone is not None else None
 
     def claim(self, ref: AttemptRef, round_try: int) -> Attempt:
@@ -239,13 +240,18 @@ class KubeflowBackend:
     def _tombstone(self, api: KubernetesApi, ref: AttemptRef) -> Resource | None:
         return api.get(self._stone_path(ref))
 
-    def _observed(self, api: KubernetesApi, application: Resource) -> Attempt:
-        """Return the attempt behind an application, and finish what a process that died left half done."""
+    def _observed(
+        self, api: KubernetesApi, application: Resource, find_stone: Callable[[AttemptRef], Resource | None] | None = None
+    ) -> Attempt:
+        """Return the attempt behind an application, and finish what a process that died left half done.
+
+        :param find_stone: returns the attempt's tombstone where the caller has seen it; None to ask the cluster.
+        """
         verdict = written_verdict(application)
         if verdict is not None and not states.is_being_deleted(application):
             return attempt_of(application, None, verdict)
         request = request_of(application)
-        stone = self._tombstone(api, request.ref)
+        stone = find_stone(request.ref) if find_stone is not None else self._tombstone(api, request.ref)
         if states.is_being_deleted(application) and stone is not None:
             return attempt_of(application, stone, None)
         if states.execution_state(application).is_terminal:

@@ -5,7 +5,9 @@ The answers are those of ``API answers`` in the knowledge of a real cluster: a 4
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
@@ -61,6 +63,23 @@ class KubernetesProblem(DcpEnvironmentError):  # noqa: N818 - a problem, as HTTP
         self.cause = cause
         self.ambiguous = ambiguous
         self.retry_after = retry_after
+
+
+@contextlib.contextmanager
+def readable(resource: Mapping[str, Any]) -> Iterator[None]:
+    """Read what the Spark Runner keeps in a resource; somebody may have changed it since.
+
+    :raises DcpEnvironmentError: DCP467 when it does not hold what was written there.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        name = (resource.get("metadata") or {}).get("name", "a resource without a name")
+        raise DcpEnvironmentError(
+            f"{name} does not hold what the Spark Runner wrote there: {error!r}"[:500],
+            code="DCP467",
+            hint="somebody has changed it by hand; delete it, and clear the submit task to run the job as a new execution",
+        ) from error
 
 
 def problem_of_answer(where: str, status: int, body: str, retry_after: str = "") -> KubernetesProblem:

@@ -11,6 +11,7 @@ from airflow_dcp_provider.model.names import is_namespace
 from airflow_dcp_provider.model.states import ExecutionState
 from airflow_dcp_provider.runner.backends.kubernetes import states, tombstones
 from airflow_dcp_provider.runner.backends.kubernetes.names import ATTEMPT, REQUEST
+from airflow_dcp_provider.runner.backends.kubernetes.problems import readable
 from airflow_dcp_provider.runner.backends.kubernetes.verdicts import Verdict
 
 
@@ -39,8 +40,12 @@ def attempt_of(application: dict[str, Any], stone: dict[str, Any] | None, verdic
 
 
 def request_of(application: dict[str, Any]) -> AttemptRequest:
-    """Return the request that the application keeps; it is one of ours."""
-    return AttemptRequest.from_dict(json.loads(application["metadata"]["annotations"][REQUEST]))
+    """Return the request that the application keeps.
+
+    :raises DcpEnvironmentError: DCP467 when somebody has changed it.
+    """
+    with readable(application):
+        return AttemptRequest.from_dict(json.loads(application["metadata"]["annotations"][REQUEST]))
 
 
 def is_ours(resource: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import (
     labels,
     tombstone_name,
 )
+from airflow_dcp_provider.runner.backends.kubernetes.problems import readable
 from airflow_dcp_provider.runner.backends.kubernetes.states import epoch
 
 _REQUEST, _CANCELLATION, _FAILURE, _STARTED = "request.json", "cancellation.json", "failure.json", "started-at"
@@ -50,26 +51,38 @@ def tombstone(attempt: Attempt, cancellation: Cancellation, failure: Failure | N
 
 
 def cancellation_of(stone: Mapping[str, Any]) -> Cancellation:
-    """Return who asked for the end, why and when."""
-    return Cancellation.from_dict(json.loads(stone["data"][_CANCELLATION]))
+    """Return who asked for the end, why and when.
+
+    :raises DcpEnvironmentError: DCP467 when somebody has changed it.
+    """
+    with readable(stone):
+        return Cancellation.from_dict(json.loads(stone["data"][_CANCELLATION]))
 
 
 def request_of(stone: Mapping[str, Any]) -> AttemptRequest:
-    """Return the request of the attempt that was cancelled."""
-    return AttemptRequest.from_dict(json.loads(stone["data"][_REQUEST]))
+    """Return the request of the attempt that was cancelled.
+
+    :raises DcpEnvironmentError: DCP467 when somebody has changed it.
+    """
+    with readable(stone):
+        return AttemptRequest.from_dict(json.loads(stone["data"][_REQUEST]))
 
 
 def waited_by(resource: Mapping[str, Any] | None) -> int | None:
     """Return the round that has claimed an attempt, from its application's or its tombstone's annotations."""
     text = ((resource or {}).get("metadata", {}).get("annotations") or {}).get(WAITED_BY)
-    return int(text) if text else None
+    return int(text) if text and text.isdecimal() else None
 
 
 def attempt_of(stone: Mapping[str, Any]) -> Attempt:
-    """Return the attempt as the tombstone alone tells it: its application is gone."""
-    data = stone["data"]
+    """Return the attempt as the tombstone alone tells it: its application is gone.
+
+    :raises DcpEnvironmentError: DCP467 when somebody has changed it.
+    """
+    data = stone.get("data") or {}
     cancellation = cancellation_of(stone)
-    failure = Failure.from_dict(json.loads(data[_FAILURE])) if _FAILURE in data else None
+    with readable(stone):
+        failure = Failure.from_dict(json.loads(data[_FAILURE])) if _FAILURE in data else None
     ended = ExecutionState.TIMEOUT if cancellation.reason == "timeout" else ExecutionState.CANCELLED
     return Attempt(
         request=request_of(stone),

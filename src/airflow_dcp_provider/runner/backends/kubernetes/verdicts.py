@@ -17,6 +17,7 @@ from airflow_dcp_provider.model.states import ExecutionState
 from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
 from airflow_dcp_provider.runner.backends.kubernetes.names import VERDICT, core_path
 from airflow_dcp_provider.runner.backends.kubernetes.pods import driver_end, events_of, is_live, log_end, pods_of
+from airflow_dcp_provider.runner.backends.kubernetes.problems import readable
 from airflow_dcp_provider.runner.backends.kubernetes.states import (
     driver_pod_name,
     ended_at,
@@ -47,13 +48,17 @@ class Verdict:
 
 
 def written_verdict(application: Mapping[str, Any]) -> Verdict | None:
-    """Return the verdict that the application carries, or None."""
+    """Return the verdict that the application carries, or None.
+
+    :raises DcpEnvironmentError: DCP467 when somebody has changed it.
+    """
     text = (application["metadata"].get("annotations") or {}).get(VERDICT)
     if not text:
         return None
-    data = json.loads(text)
-    failure = Failure.from_dict(data["failure"]) if data.get("failure") else None
-    return Verdict(ExecutionState(data["state"]), data["ended_at"], data.get("result"), failure)
+    with readable(application):
+        data = json.loads(text)
+        failure = Failure.from_dict(data["failure"]) if data.get("failure") else None
+        return Verdict(ExecutionState(data["state"]), data["ended_at"], data.get("result"), failure)
 
 
 def verdict_text(verdict: Verdict) -> str:
