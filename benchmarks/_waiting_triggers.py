@@ -1,7 +1,8 @@
 """One event loop with many triggers, as in a triggerer, for :mod:`benchmarks.waiting`. Talks with it over its pipes.
 
 ``python -m benchmarks._waiting_triggers`` reads ``{"kind": "ours" | "theirs" | "none", "namespace": ..., "names": [...]}``, prints
-``{"ready": ...}`` once everything waits, measures from the next line on its input to the one after it, and prints the figures.
+``{"ready": ...}`` once everything waits, measures from the next line on its input to the one after it, and prints the figures at
+the third.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ class Triggerer:
         seconds = time.monotonic() - began
         cpu = (time.process_time() - cpu) * 60 / seconds
         sampling.cancel()
+        await next_line()
         self.lags.sort()
         say({"cpu": cpu, "lag": self.lags[int(len(self.lags) * 0.99)], "fired": self.fired})
 
