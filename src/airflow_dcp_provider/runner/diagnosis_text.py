@@ -23,7 +23,7 @@ _CHAIN_LIMIT = 30
 MASK = "***"
 
 #: The end of a setting's name from which on its value is nobody's business; what stands before it does not matter.
-_TELLTALE = r"(?:password|passwd|secret|token|credential|(?:api|access|account|private)[_-]?key|signature)[\w.\-]*"
+_TELLTALE = r"(?:password|passwd|secret|token|credential|(?:api|access|account|private)[_-]?key|signature)[\w.\-]{0,40}"
 #: What must not be shown, and what stands in its place.
 _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=\-]{8,}"), rf"\1\2{MASK}"),
