@@ -99,7 +99,7 @@ def _namespace(api: KubernetesApi, name: str, needed: Sequence[Right], service_a
             where,
             "bad",
             f"the connection's user may not {'; '.join(map(str, lacking))}",
-            f"bind it to the Role of docs/kubernetes.md in {name}; the rules that are missing: {rules}",
+            f"bind it to the Role of deploy/kubernetes/role.yaml in {name}; the rules that are missing: {rules}",
         )
     else:
         yield Finding(where, "good", "rights suffice")
@@ -139,7 +139,7 @@ def _looked_up(api: KubernetesApi, where: str, name: str) -> tuple[Finding, bool
 
 
 def _create(name: str) -> str:
-    return f"create it: kubectl create namespace {name}; then bind the connection's user to the Role of docs/kubernetes.md in it"
+    return f"create it: kubectl create namespace {name}; then bind the connection's user to the Role of deploy/kubernetes/role.yaml in it"
 
 
 def _service_account(api: KubernetesApi, where: str, namespace: str, name: str) -> Finding:
