@@ -139,7 +139,7 @@ def _looked_up(api: KubernetesApi, where: str, name: str) -> tuple[Finding, bool
 
 
 def _create(name: str) -> str:
-    return f"create it: kubectl create namespace {name}; then bind the connection's user to the Role of deploy/kubernetes/role.yaml in it"
+    return f"create it: kubectl create namespace {name}; then bind the user to the Role of deploy/kubernetes/role.yaml in it"
 
 
 def _service_account(api: KubernetesApi, where: str, namespace: str, name: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Which rights the Spark Runner needs in a namespace: the Role of ``deploy/kubernetes/role.yaml`` as values, and what of it a user lacks."""
+"""Which rights the Spark Runner needs in a namespace, as in ``deploy/kubernetes/role.yaml``, and what of it a user lacks."""
 
 from __future__ import annotations
 
