@@ -13,7 +13,7 @@ make e2e KUBECONFIG=FILE NAMESPACE=NAME IMAGE=IMAGE [...]
 
   KUBECONFIG       how the cluster is reached; a path
   NAMESPACE        where jobs run, watched by the Kubeflow Spark operator; made when it is missing, and then removed at the end
-  IMAGE            an image with Spark and Python 3, for example docker.io/library/spark:3.5.9-python3 or one of deploy/Dockerfile
+  IMAGE            an image with Spark and Python 3, for example spark:3.5.9-python3 or one of deploy/Dockerfile
   CONTEXT          the kubeconfig's context (default: its current one)
   NAMESPACE_2      a second namespace, for a second environment
   SERVICE_ACCOUNT  of drivers (default: spark); made with the rights that Spark needs when it is missing, and then removed

@@ -1,0 +1,74 @@
+"""The image's Dockerfile: the document's layers in their order, every version an argument, nobody's host, no root."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from airflow_dcp_provider.core_etl.bundle import build_zip
+from airflow_dcp_provider.runner.backends.kubernetes.driver_files import IMAGE_MAIN
+
+DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
+TEXT = (DEPLOY / "Dockerfile").read_text()
+HADOLINT = Path(sys.executable).with_name("hadolint")
+
+
+@pytest.mark.skipif(not HADOLINT.exists(), reason="hadolint is not installed")
+def test_the_linter_has_nothing_to_say() -> None:
+    done = subprocess.run([HADOLINT, DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+def test_the_documents_layers_are_there_in_their_order() -> None:
+    titles = re.findall(r"^# Layer (\d): (.+)$", TEXT, re.MULTILINE)
+    assert titles == [("1", "base"), ("2", "Spark"), ("3", "connectors"), ("4", "core_etl"), ("5", "observability")]
+    last = TEXT[TEXT.index("# Layer 1") :]
+    marks = ("eclipse-temurin:", "--from=spark-builder", "--from=connectors", "--from=core-etl", "fluent-bit.conf", "ENTRYPOINT")
+    places = [last.index(mark) for mark in marks]
+    assert places == sorted(places)
+
+
+def test_every_version_is_a_build_argument() -> None:
+    # A dotted number may stand where an argument gets its default, and nowhere else.
+    code = [line for line in TEXT.splitlines() if not line.startswith(("#", "ARG "))]
+    assert [line for line in code if re.search(r"\d+\.\d+", line)] == []
+    assert "latest" not in "\n".join(code)
+
+
+def test_images_and_jars_name_no_host() -> None:
+    names = re.findall(r"^FROM (\S+)", TEXT, re.MULTILINE)
+    assert [name for name in names if "." in name.partition("/")[0].partition(":")[0]] == []
+    assert "://" not in TEXT
+
+
+def test_it_runs_as_sparks_user() -> None:
+    assert re.findall(r"^USER (\S+)$", TEXT, re.MULTILINE) == ["185"]
+
+
+def test_core_etl_is_where_an_application_starts_it(tmp_path: Path) -> None:
+    folder = Path(IMAGE_MAIN).parent
+    assert f"/tmp/dcp {folder}" in TEXT
+    # As the image's stage does: with nothing but the package itself.
+    code = "from pathlib import Path; from core_etl.bundle import build_zip; build_zip(Path('made.zip'))"
+    assert code.replace("made.zip", "/tmp/dcp/core_etl.zip") in TEXT
+    source = DEPLOY.parent / "src" / "airflow_dcp_provider" / "core_etl"
+    (tmp_path / "core_etl").symlink_to(source)
+    subprocess.run([sys.executable, "-S", "-c", code], cwd=tmp_path, check=True)
+    assert (tmp_path / "made.zip").read_bytes() == build_zip(tmp_path / "other.zip").read_bytes()
+    assert "core_etl/__main__.py" in zipfile.ZipFile(tmp_path / "made.zip").namelist()
+
+
+def test_the_entrypoint_hands_over_to_sparks_own(tmp_path: Path) -> None:
+    script = (DEPLOY / "entrypoint.sh").read_text()
+    own = tmp_path / "spark-entrypoint.sh"
+    own.write_text('#!/bin/sh\necho "$PYSPARK_PYTHON $PYSPARK_DRIVER_PYTHON $*"\n')
+    own.chmod(0o755)
+    assert "exec /opt/entrypoint.sh" in script
+    started = script.replace("/opt/entrypoint.sh", str(own))
+    done = subprocess.run(["sh", "-c", started, "sh", "driver", "a b"], capture_output=True, text=True, check=True, env={})
+    assert done.stdout == "/usr/bin/python3 /usr/bin/python3 driver a b\n"
