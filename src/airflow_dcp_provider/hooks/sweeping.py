@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_dcp_provider.runner.backends.kubernetes.kubeflow import KubeflowBackend
     from airflow_dcp_provider.runner.backends.kubernetes.sweep import ClusterPlace
     from airflow_dcp_provider.runner.backends.local import LocalBackend
+    from airflow_dcp_provider.runner.store import SqlStore
 
 logger = logging.getLogger(__name__)
 
@@ -126,12 +127,17 @@ def namespaces_of(environment: Environment, cluster: Cluster) -> tuple[str, ...]
     return tuple(dict.fromkeys(namespace_for(environment, cluster, team) for team in teams))
 
 
-def _intents(environment: Environment, rules: Rules) -> dict[str, Cancellation]:
-    """Return the cancellations that could not be sent; none when the store is down, which decides nothing."""
+def history() -> SqlStore:
+    """Return the deployment's history."""
     from airflow_dcp_provider.runner.store import SqlStore
 
+    return SqlStore(store_url(read_settings()))
+
+
+def _intents(environment: Environment, rules: Rules) -> dict[str, Cancellation]:
+    """Return the cancellations that could not be sent; none when the store is down, which decides nothing."""
     try:
-        return SqlStore(store_url(read_settings())).cancel_intents(environment.name, time.time() - rules.retention)
+        return history().cancel_intents(environment.name, time.time() - rules.retention)
     except DcpError as error:
         logger.warning("cancellations that wait in the store are left for the next sweep: %s", error)
         return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from airflow_dcp_provider.model.execution import Actor, AttemptRequest
 from airflow_dcp_provider.runner.sweeper import Answer, Waiting, Waits
@@ -29,10 +30,30 @@ class RunState:
     tasks: Mapping[str, str | None] = field(default_factory=dict)
 
 
-def waits_of(ask: Callable[[str, str], RunState], waiting_tasks: Mapping[str, str] = GENERATED_WAITS) -> Waits:
+@dataclass(frozen=True)
+class Submitted:
+    """Where a submit task left the handle of its execution."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+
+
+def waits_of(
+    ask: Callable[[str, str], RunState],
+    handed_on: Callable[[Submitted], str | None],
+    known: Callable[[str], bool],
+    waiting_tasks: Mapping[str, str] = GENERATED_WAITS,
+) -> Waits:
     """Return the predicate that the sweeper asks.
 
+    Another Airflow may run the same DAG in the same environment, and its runs may have the same names. So an execution is judged
+    only when it is proved to be of this one: its submit task here handed it on, or handed nothing on and the history here has it.
+
     :param ask: returns the state of a run by its DAG's id and its own id; it is asked once for each run.
+    :param handed_on: returns the id of the execution that a submit task handed on, None when it handed none on.
+    :param known: whether this deployment's history has an execution.
     :param waiting_tasks: submit task's id -> id of the task that waits for its execution.
     """
     remembered = lru_cache(maxsize=None)(ask)
@@ -42,6 +63,10 @@ def waits_of(ask: Callable[[str, str], RunState], waiting_tasks: Mapping[str, st
         if place is None:
             return Answer(Waiting.UNKNOWN)
         dag_id, run_id, map_index = place
+        here = handed_on(Submitted(dag_id, run_id, _submitter(request, waiting_tasks), map_index))
+        ours = known(request.ref.execution_id) if here is None else here == request.ref.execution_id
+        if not ours:
+            return Answer(Waiting.UNKNOWN)
         return answer(remembered(dag_id, run_id), _waiter(request, waiting_tasks), map_index)
 
     return waits
@@ -66,10 +91,23 @@ def answer(run: RunState, waiter: str | None, map_index: int) -> Answer:
     return Answer(Waiting.WAITS if waiting else Waiting.ENDED, actor)
 
 
+def _submitter(request: AttemptRequest, waiting_tasks: Mapping[str, str]) -> str:
+    begun_by = request.begun_by.task_id
+    return next((submit for submit, wait in waiting_tasks.items() if wait == begun_by), begun_by)
+
+
 def _waiter(request: AttemptRequest, waiting_tasks: Mapping[str, str]) -> str | None:
     begun_by = request.begun_by.task_id
     # Attempts after the first are begun by the waiting task itself.
     return begun_by if begun_by in waiting_tasks.values() else waiting_tasks.get(begun_by)
+
+
+def execution_of(handle: Any) -> str | None:
+    """Return the execution's id of a handle as a submit task hands it on; None of anything else."""
+    try:
+        return str(handle["request"]["ref"]["execution_id"])
+    except (KeyError, TypeError):
+        return None
 
 
 def _run_of(run_key: str) -> tuple[str, str, int] | None:

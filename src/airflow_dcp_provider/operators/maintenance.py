@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,8 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.settings import read_settings
-from airflow_dcp_provider.hooks.sweeping import Sweep, rules_for, sweep_environment
-from airflow_dcp_provider.hooks.waiting import GENERATED_WAITS, RunState, waits_of
+from airflow_dcp_provider.hooks.sweeping import Sweep, history, rules_for, sweep_environment
+from airflow_dcp_provider.hooks.waiting import GENERATED_WAITS, RunState, Submitted, execution_of, waits_of
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.operators.faults import faults
 from airflow_dcp_provider.runner.sweeper import Rules
@@ -61,7 +61,8 @@ class SweepOperator(BaseOperator):
         """
         with faults():
             chosen = [environment_for(name) for name in self.environments or read_settings().environments]
-        waits = waits_of(_ask_airflow(), self.waiting_tasks)
+        store = history()
+        waits = waits_of(_run_state, _handed_on, lambda execution: bool(store.attempts(execution)), self.waiting_tasks)
         swept = [
             sweep_environment(environment, waits, rules=self._rules(environment), dry_run=self.only_look)
             for environment in chosen
@@ -92,13 +93,24 @@ class SweepOperator(BaseOperator):
             self.log.warning("%s could not be looked at: %s", place, why)
 
 
-def _ask_airflow() -> Callable[[str, str], RunState]:
-    """Return what tells a run's state through the task's own channel to Airflow."""
+def _run_state(dag_id: str, run_id: str) -> RunState:
+    """Return a run's state, asked through the task's own channel to Airflow."""
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    def ask(dag_id: str, run_id: str) -> RunState:
-        states = RuntimeTaskInstance.get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id) or {}
-        active = RuntimeTaskInstance.get_dr_count(dag_id=dag_id, run_ids=[run_id], states=["queued", "running"])
-        return RunState(bool(active), {task: str(state) if state else None for task, state in states.items()})
+    states = RuntimeTaskInstance.get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id) or {}
+    active = RuntimeTaskInstance.get_dr_count(dag_id=dag_id, run_ids=[run_id], states=["queued", "running"])
+    return RunState(bool(active), {task: str(state) if state else None for task, state in states.items()})
 
-    return ask
+
+def _handed_on(submitted: Submitted) -> str | None:
+    """Return the execution that a submit task left in XCom."""
+    from airflow.sdk.execution_time.xcom import XCom
+
+    handle = XCom.get_one(
+        key="return_value",
+        dag_id=submitted.dag_id,
+        run_id=submitted.run_id,
+        task_id=submitted.task_id,
+        map_index=submitted.map_index if submitted.map_index >= 0 else None,
+    )
+    return execution_of(handle)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,6 +16,10 @@ from dag_factory.cli.output import Output, count, table
 from dag_factory.cli.with_airflow import airflow
 
 _RUN = sa.text("SELECT state FROM dag_run WHERE dag_id = :dag_id AND run_id = :run_id")
+_XCOM = sa.text(
+    "SELECT value FROM xcom WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id AND map_index = :map_index "
+    "AND key = 'return_value'"
+)
 _TASKS = sa.text("SELECT task_id, map_index, state FROM task_instance WHERE dag_id = :dag_id AND run_id = :run_id")
 
 
@@ -57,7 +62,8 @@ def sweep(options: argparse.Namespace, output: Output) -> int:
 
 def _waits(output: Output) -> Waits:
     """Return what tells whether a task waits: Airflow's database, where this machine may read it."""
-    from airflow_dcp_provider.hooks.waiting import RunState, waits_of
+    from airflow_dcp_provider.hooks.sweeping import history
+    from airflow_dcp_provider.hooks.waiting import RunState, Submitted, execution_of, waits_of
 
     engine = _database()
     if engine is None:
@@ -75,7 +81,16 @@ def _waits(output: Output) -> Waits:
             return RunState()
         return RunState(active, tasks)
 
-    return waits_of(ask)
+    def handed_on(submitted: Submitted) -> str | None:
+        try:
+            with engine.connect() as connection:
+                value = connection.execute(_XCOM, asdict(submitted)).scalar()
+        except SQLAlchemyError:
+            return "not to be read"
+        return execution_of(json.loads(value) if isinstance(value, str) else value)
+
+    store = history()
+    return waits_of(ask, handed_on, lambda execution: bool(store.attempts(execution)))
 
 
 def _task_key(task_id: str, map_index: int | None) -> str:

@@ -33,10 +33,11 @@ airflow = [
 ]
 
 
-def living(home: Path, run_key: str, key: str = "left over") -> Any:
+def living(home: Path, run_key: str, key: str = "left over", **ref: Any) -> Any:
     """An attempt whose driver holds, submitted ten minutes ago."""
     backend = LocalBackend(home, local_settings(home))
     made = request(key, spec=fake_job(hold=True), run_key=run_key, submitted_at=time.time() - 600)
+    made = replace(made, ref=replace(made.ref, **ref))
     backend.create(made)
     return backend, made
 
@@ -50,8 +51,9 @@ class TestRun:
     ) -> None:
         connection("dcp_local", {"backend": "local", "sweep": True})
         over = run(build("over", job()))
-        backend, orphan = living(home, f"over/{over.run_id}/-1")
-        _, unknown = living(home, "over/some_other_run/-1", "not known")
+        execution_id = xcom(over, "submit")["request"]["ref"]["execution_id"]
+        backend, orphan = living(home, f"over/{over.run_id}/-1", execution_id=execution_id, attempt=2)
+        _, unknown = living(home, f"over/{over.run_id}/-1", "another Airflow's")
 
         swept = run(maintenance_dag("@hourly"), logical_date=None)
         assert states(swept) == {"sweep": "success"}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_dcp_provider.hooks.waiting import RunState, answer, waits_of
+from airflow_dcp_provider.hooks.waiting import RunState, Submitted, answer, waits_of
 from airflow_dcp_provider.model.execution import Actor
 from airflow_dcp_provider.runner.sweeper import Waiting
 from tests.support.executions import request, waiter
@@ -58,7 +58,7 @@ def test_each_run_is_asked_for_once_and_by_its_own_name() -> None:
         asked.append((dag_id, run_id))
         return RunState(False, {"wait": "failed"})
 
-    waits = waits_of(ask)
+    waits = waits_of(ask, lambda _: None, lambda _: True)
     one = request(run_key="dag/manual__2013-01-05T00:00:00+00:00/with/slashes/-1")
     assert waits(one).waiting is Waiting.ENDED
     assert waits(replace(one, begun_by=waiter())).waiter == Actor("wait")
@@ -67,4 +67,29 @@ def test_each_run_is_asked_for_once_and_by_its_own_name() -> None:
 
 @pytest.mark.parametrize("key", ["", "dag", "dag/run", "dag//-1", "/run/-1", "dag/run/x"])
 def test_an_execution_without_a_run_is_nobodys_to_judge(key: str) -> None:
-    assert waits_of(lambda *_: RunState(False, {"wait": "failed"}))(request(run_key=key)).waiting is Waiting.UNKNOWN
+    waits = waits_of(lambda *_: RunState(False, {"wait": "failed"}), lambda _: None, lambda _: True)
+    assert waits(request(run_key=key)).waiting is Waiting.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("handed_on", "known", "waiting"),
+    [
+        (request().ref.execution_id, False, Waiting.ENDED),
+        ("another Airflow's", True, Waiting.UNKNOWN),
+        (None, True, Waiting.ENDED),
+        (None, False, Waiting.UNKNOWN),
+    ],
+)
+def test_only_an_execution_that_is_proved_to_be_of_this_airflow_is_judged(
+    handed_on: str | None, known: bool, waiting: Waiting
+) -> None:
+    asked: list[Submitted] = []
+
+    def left(submitted: Submitted) -> str | None:
+        asked.append(submitted)
+        return handed_on
+
+    waits = waits_of(lambda *_: RunState(False, {"wait": "failed"}), left, lambda _: known)
+    assert waits(request()).waiting is waiting
+    assert waits(request(attempt=2, begun_by=waiter())).waiting is waiting
+    assert asked == [Submitted("dag", "run", "submit", -1)] * 2

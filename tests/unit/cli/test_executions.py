@@ -149,8 +149,8 @@ def test_what_has_ended_is_not_cancelled(machine: Machine, pretzel):
     assert machine.backend.get(done.ref).cancellation is None
 
 
-def airflow_database(path: Path, state: str) -> None:
-    """What the sweep reads of Airflow's database: one run with its tasks."""
+def airflow_database(path: Path, state: str, execution_id: str) -> None:
+    """What the sweep reads of Airflow's database: one run with its tasks, and the execution that it submitted."""
     import sqlite3
 
     with sqlite3.connect(path) as connection:
@@ -160,6 +160,9 @@ def airflow_database(path: Path, state: str) -> None:
         connection.execute(
             "INSERT INTO task_instance VALUES ('dag', 'run', 'submit', -1, 'success'), ('dag', 'run', 'wait', -1, ?)", [state]
         )
+        connection.execute("CREATE TABLE xcom (dag_id, run_id, task_id, map_index, key, value)")
+        handle = json.dumps({"request": {"ref": {"execution_id": execution_id}}})
+        connection.execute("INSERT INTO xcom VALUES ('dag', 'run', 'submit', -1, 'return_value', ?)", [handle])
     connection.close()
 
 
@@ -168,14 +171,18 @@ def test_sweep_asks_airflows_database_who_waits(
     machine: Machine, pretzel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: str, left_over: list[str]
 ):
     database = tmp_path / "airflow.db"
-    airflow_database(database, state)
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{database}")
     held = machine.start("one", hold=True)
+    other = machine.start("of another Airflow with a run of this name", hold=True)
+    airflow_database(database, state, held.ref.execution_id)
     code, out, _ = pretzel("sweep", "--environment", "local", "--cancel-orphans", "--format", "json")
     assert code == 0
     assert [one["leftover"] for one in json.loads(out)["environments"][0]["swept"]] == left_over
-    if not left_over:
-        (machine.home / "release").touch()
+    assert machine.backend.get(other.ref).state is not ExecutionState.CANCELLED
+    if left_over:
+        machine.until(held, ExecutionState.CANCELLED)
+    (machine.home / "release").touch()
+    machine.until(other, ExecutionState.SUCCEEDED)
     machine.until(held, ExecutionState.CANCELLED if left_over else ExecutionState.SUCCEEDED)
 
 
