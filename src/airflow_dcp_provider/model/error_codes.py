@@ -371,10 +371,6 @@ GATEWAY_CODES: dict[str, ErrorCode] = {
     "DCP486": ErrorCode(
         "image rule breaks the policy", "An image of the environment's own rules is not allowed by its own policy."
     ),
-    "DCP487": ErrorCode(
-        "another cluster was chosen", "A later try of this execution has chosen another cluster and closed this one to it."
-    ),
-    "DCP488": ErrorCode("environment misconfigured", "`pretzel environments check` found something bad; its lines say what to do."),
 }
 
 #: The sweeper, DCP490 to DCP494.

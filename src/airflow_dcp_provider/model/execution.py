@@ -60,7 +60,10 @@ class Actor:
 
 @dataclass(frozen=True)
 class Cancellation:
-    """A wish to end one attempt: who asked, why (:data:`START_TIMEOUT`, ``kill``, ``timeout``, ``superseded``, free text), when (epoch seconds)."""
+    """A wish to end one attempt: who asked, why, and when (epoch seconds).
+
+    :param reason: :data:`START_TIMEOUT`, ``kill``, ``timeout``, ``superseded``, free text.
+    """
 
     asked_by: Actor
     reason: str = "kill"
