@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -123,13 +123,22 @@ class Seen:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
+        while True:
+            # A server that has just learnt of the resource may break its first watches off.
+            with suppress(httpx.TransportError):
+                self._watch_once()
+            time.sleep(0.1)
+
+    def _watch_once(self) -> None:
         with self._http.stream("GET", self._path, params={"watch": "true"}, timeout=httpx.Timeout(10, read=None)) as answer:
             for line in answer.iter_lines():
                 now = time.time()
-                application = json.loads(line)["object"]
-                name = application["metadata"]["name"]
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    return
+                name = event["object"]["metadata"]["name"]
                 self.created.setdefault(name, now)
-                if application.get("status", {}).get("applicationState", {}).get("state") == "COMPLETED":
+                if event["object"].get("status", {}).get("applicationState", {}).get("state") == "COMPLETED":
                     self.completed.setdefault(name, now)
 
 
@@ -272,7 +281,7 @@ def report(runs: dict[str, list[Run]], idle: list[float]) -> str:
     waited = statistics.median(idle)
 
     def median(kind: str, what: str) -> float:
-        return statistics.median(getattr(run, what) for run in runs[kind])
+        return float(statistics.median(getattr(run, what) for run in runs[kind]))
 
     rows = []
     for kind, name in NAMES.items():

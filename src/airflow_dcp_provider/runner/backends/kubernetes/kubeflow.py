@@ -314,9 +314,9 @@ class KubeflowBackend:
             return
         request = request_of(application)
         path = core_path(request.ref.namespace, "configmaps")
-        if states.execution_state(application).is_terminal:
-            files = api.get(f"{path}/{files_name(request.ref)}")
-        else:
+        # As a rule they are there: looking costs less than sending them all to be told so.
+        files = api.get(f"{path}/{files_name(request.ref)}")
+        if files is None and not states.execution_state(application).is_terminal:
             files = make(api, path, files_config_map(request))
         if files is None or (is_owned_by(files, application) and kept_request(files) == request):
             return
