@@ -11,13 +11,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import requests
 
 from airflow_dcp_provider.model.errors import DcpError
-from dev.e2e import deployment
+from dev.e2e import catalog, deployment
 from dev.e2e.cluster import Cluster
 from dev.e2e.dags import Queries
 from dev.e2e.options import HELP, Options, OptionsError
@@ -73,16 +74,25 @@ def exit_code(results: Sequence[Result]) -> int:
     return FAILED if any(each.verdict == "failed" for each in results) else GOOD
 
 
-def prepared(options: Options, home: Path, queries: Queries | None = None) -> Run:
+def prepared(options: Options, home: Path, queries: Queries | None = None, proxy: str = "") -> Run:
     """Return a run whose cluster and DAGs folder are ready and whose Airflow is not started yet.
 
+    :param proxy: the address of :func:`dev.e2e.catalog.forwarded`, where the embedded catalog is wanted.
     :raises DcpEnvironmentError: when the cluster does not answer or refuses what has to be made first.
     """
     cluster = Cluster(options)
+    volumes, settings = {}, {}
     try:
         made = cluster.prepare()
         say(f"made: {', '.join(made)}" if made else "namespaces and service accounts are there")
-        airflow = deployment.new_airflow(home, options)
+        if options.claim:
+            for document in catalog.documents(options):
+                cluster.make(catalog.COLLECTIONS[document["kind"]].format(options.namespace), document)
+            say(f"the embedded catalog starts as {catalog.service_of(options)}")
+            cluster.wait_ready(catalog.service_of(options), options.start_timeout)
+            volumes, settings = catalog.volumes(options), {"HTTP_PROXY": proxy, "http_proxy": proxy}
+            options = replace(options, catalog=catalog.address_of(options))
+        airflow = deployment.new_airflow(home, options, volumes, settings)
         run = Run(options, airflow, cluster, queries or Queries(), no_table=table_obstacle(options))
         deployment.lay_out(airflow.dags, options, run.queries)
     except BaseException:
@@ -94,14 +104,20 @@ def prepared(options: Options, home: Path, queries: Queries | None = None) -> Ru
 def table_obstacle(options: Options) -> str:
     """Return why no table can be written, or nothing."""
     if not options.catalog:
-        return "needs CATALOG, a REST catalog that pods and this machine reach, and Iceberg in the image or by ICEBERG_JAR"
+        return "needs CATALOG, or WAREHOUSE and CATALOG_IMAGE, and Iceberg's runtime in the image or by ICEBERG_JAR"
     return ""
 
 
 def wait_for_dags(run: Run) -> None:
     """Wait until Airflow knows every DAG, and unpause those of manifests."""
     wanted = {run.dag(what) for what in ("good", "twice", "hungry", "endless", "wrong", "table")}
-    wait_until(lambda: run.airflow.dag_ids() >= wanted, "the DAGs to appear", 120)
+
+    def there() -> bool:
+        for error in run.airflow.import_errors():
+            raise StepError(f"{error['filename']}: {error['stack_trace']}")
+        return run.airflow.dag_ids() >= wanted
+
+    wait_until(there, "the DAGs to appear", 120)
     for dag_id in wanted:
         run.airflow.unpause(dag_id)
 
@@ -121,15 +137,21 @@ def main(variables: dict[str, str] | None = None, home: Path = HOME, queries: Qu
         return ENVIRONMENT
     shutil.rmtree(home, ignore_errors=True)
     say(f"{options.name} on {options.kubeconfig}, Spark {options.spark_version} of {options.image}")
-    try:
-        run = prepared(options, home, queries)
-    except DcpError as error:
-        print(error, file=sys.stderr)
-        return ENVIRONMENT
+    with catalog.forwarded(options) if options.claim else nullcontext("") as proxy:
+        try:
+            run = prepared(options, home, queries, proxy)
+        except (DcpError, TimeoutError) as error:
+            print(error, file=sys.stderr)
+            return ENVIRONMENT
+        return _guarded(run)
+
+
+def _guarded(run: Run) -> int:
+    """Run everything, and leave nothing behind whatever happens."""
     try:
         return _run_all(run)
-    except AirflowDidNotStartError as error:
-        print(f"Airflow did not start: {error}", file=sys.stderr)
+    except (AirflowDidNotStartError, StepError, TimeoutError) as error:
+        print(f"Airflow on this machine is not ready: {error}", file=sys.stderr)
         return ENVIRONMENT
     except KeyboardInterrupt:
         say("interrupted")

@@ -14,6 +14,7 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import (
     EXECUTION_ID,
     GROUP_VERSION,
     JOB_NAME,
+    PLURAL,
     applications_path,
     core_path,
 )
@@ -86,6 +87,11 @@ class Cluster:
         self.api.request("POST", collection, body=body)
         self._made.append(f"{collection}/{body['metadata']['name']}")
 
+    def wait_ready(self, deployment: str, seconds: float) -> None:
+        """Wait until a Deployment of the first namespace has a ready pod."""
+        path = f"/apis/apps/v1/namespaces/{self._options.namespace}/deployments/{deployment}"
+        wait_until(lambda: self.api.request("GET", path)["status"].get("readyReplicas"), f"{deployment} to be ready", seconds)
+
     # Meanwhile
 
     def applications(self, execution_id: str, namespace: str = "") -> list[Resource]:
@@ -129,9 +135,10 @@ class Cluster:
         wait_until(gone, f"{application} and its pods to be gone", seconds)
 
     def delete(self, path: str) -> None:
-        """Delete a resource with all that it owns; one that is gone already is no error."""
+        """Delete a resource; one that is gone already is no error. An application stays until its pods are gone."""
+        policy = "Foreground" if f"/{PLURAL}/" in path else "Background"
         try:
-            self.api.request("DELETE", path, body={"propagationPolicy": "Foreground"})
+            self.api.request("DELETE", path, body={"propagationPolicy": policy})
         except DcpEnvironmentError as error:
             if getattr(error, "status", 0) != 404:
                 raise

@@ -54,14 +54,21 @@ def connections(options: Options, volumes: dict[str, Any] | None = None) -> dict
     kubernetes: dict[str, Any] = {"kube_config_path": str(options.kubeconfig), "cluster_context": options.context or None}
     found: dict[str, dict[str, Any]] = {"k8s_e2e": {"conn_type": "kubernetes", "extra": kubernetes}}
     for name, namespace in options.environments.items():
-        found[f"dcp_{name}"] = {"conn_type": "dcp", "extra": environment_fields(options, namespace, volumes=volumes)}
+        # The claim is one of the first namespace.
+        mine = volumes if namespace == options.namespace else None
+        found[f"dcp_{name}"] = {"conn_type": "dcp", "extra": environment_fields(options, namespace, volumes=mine)}
     if options.catalog:
         found["iceberg_e2e"] = {"conn_type": "iceberg", "host": options.catalog, "extra": {"type": "rest"}}
     return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(value) for conn_id, value in found.items()}
 
 
-def new_airflow(home: Path, options: Options, volumes: dict[str, Any] | None = None) -> StandaloneAirflow:
-    """Return an Airflow below ``home`` that is not started yet."""
+def new_airflow(
+    home: Path, options: Options, volumes: dict[str, Any] | None = None, further: dict[str, str] | None = None
+) -> StandaloneAirflow:
+    """Return an Airflow below ``home`` that is not started yet.
+
+    :param further: more environment variables.
+    """
     dags = home / "dags"
     dags.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -73,6 +80,7 @@ def new_airflow(home: Path, options: Options, volumes: dict[str, Any] | None = N
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "4",
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
         **connections(options, volumes),
+        **(further or {}),
     }
     return StandaloneAirflow(home / "airflow", dags, settings, database_template=CACHE / f"airflow-{version('apache-airflow')}.db")
 

@@ -24,11 +24,12 @@ make e2e KUBECONFIG=FILE NAMESPACE=NAME IMAGE=IMAGE [...]
 The table step needs Iceberg's runtime and a warehouse:
 
   ICEBERG_JAR      URL of iceberg-spark-runtime's jar, for an image that lacks it
-  WAREHOUSE        claim:NAME  a PersistentVolumeClaim that several pods may mount: the embedded catalog is deployed beside it
-                   hostPath:/FOLDER  a folder of a cluster's only node, likewise
-                   s3://...    needs CATALOG, and what reads S3 in the image
-  CATALOG          address of an Iceberg REST catalog that pods and this machine reach; it knows the warehouse itself
-  CATALOG_IMAGE    an image with Python and this project, for the embedded catalog (default: IMAGE with the project sent along)
+  CATALOG          address of an Iceberg REST catalog that pods and this machine reach; it knows its warehouse (s3://...) itself
+
+or, instead of CATALOG, the embedded catalog in the cluster:
+
+  WAREHOUSE        claim:NAME, a PersistentVolumeClaim in NAMESPACE that several pods may mount (ReadWriteMany, or a single node)
+  CATALOG_IMAGE    an image with Python and airflow-dcp-provider, such as that of your Airflow
 """
 
 
@@ -50,7 +51,9 @@ class Options:
     spark_version: str = "3.5"
     start_timeout: int = 300
     iceberg_jar: str = ""
-    warehouse: str = ""
+    #: The claim of the warehouse that the embedded catalog and pods mount.
+    claim: str = ""
+    catalog_image: str = ""
     catalog: str = ""
     #: Begins the name of everything that this run makes.
     name: str = field(default_factory=lambda: f"e2e-{secrets.token_hex(3)}")
@@ -87,7 +90,8 @@ class Options:
             spark_version=variables.get("SPARK_VERSION") or version_of(image),
             start_timeout=int(timeout),
             iceberg_jar=variables.get("ICEBERG_JAR", ""),
-            warehouse=variables.get("WAREHOUSE", ""),
+            claim=_claim(variables),
+            catalog_image=variables.get("CATALOG_IMAGE", ""),
             catalog=variables.get("CATALOG", ""),
         )
 
@@ -100,6 +104,19 @@ class Options:
     def environments(self) -> dict[str, str]:
         """Environment -> its namespace."""
         return dict(zip(("test", "staging"), self.namespaces, strict=False))
+
+
+def _claim(variables: Mapping[str, str]) -> str:
+    """Return the claim that WAREHOUSE names; one on object storage is the catalog's own to know."""
+    warehouse = variables.get("WAREHOUSE", "")
+    if not warehouse or variables.get("CATALOG"):
+        return ""
+    kind, _, name = warehouse.partition(":")
+    if kind != "claim" or not name:
+        raise OptionsError(f"WAREHOUSE={warehouse}: without CATALOG it must be claim:NAME; any other warehouse needs its catalog")
+    if not variables.get("CATALOG_IMAGE"):
+        raise OptionsError("WAREHOUSE needs CATALOG_IMAGE, for the catalog in the cluster; or give CATALOG")
+    return name
 
 
 def version_of(image: str) -> str:

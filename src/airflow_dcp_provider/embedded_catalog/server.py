@@ -1,7 +1,8 @@
 """The embedded catalog over HTTP, for as long as somebody needs it.
 
 The socket listens at once; pyiceberg is imported in the background, because it takes a second, and the first request that needs
-the catalog waits for it. The server answers on 127.0.0.1 only and has no authentication: it is for one user's machine.
+the catalog waits for it. The server has no authentication and answers on 127.0.0.1: it is for one user's machine. Listening on
+another address is for a namespace of a cluster whose pods may all write its tables.
 """
 
 from __future__ import annotations
@@ -51,15 +52,17 @@ _CONFIG = json.dumps({"defaults": {}, "overrides": {}, "endpoints": _ENDPOINTS})
 
 
 class CatalogServer:
-    """Serves the catalog of ``home`` on a port of 127.0.0.1, from :meth:`start` to :meth:`stop`.
+    """Serves the catalog of ``home`` on a port, from :meth:`start` to :meth:`stop`.
 
     :param home: the folder of :class:`EmbeddedCatalog`.
     :param port: 0 for a free one.
+    :param host: the address to listen on. On another one than 127.0.0.1 everybody who reaches it may do everything.
     """
 
-    def __init__(self, home: Path, port: int = 0) -> None:
+    def __init__(self, home: Path, port: int = 0, host: str = HOST) -> None:
         self.embedded = EmbeddedCatalog(home)
         self._wanted_port = port
+        self._host = host
         self._server: _Server | None = None
         self._threads: list[threading.Thread] = []
 
@@ -71,10 +74,10 @@ class CatalogServer:
         if self._server:
             return self.uri
         try:
-            self._server = _Server((HOST, self._wanted_port), _Handler)
+            self._server = _Server((self._host, self._wanted_port), _Handler)
         except OSError as error:
             raise DcpEnvironmentError(
-                f"the embedded catalog cannot listen on {HOST}:{self._wanted_port}: {error.strerror}",
+                f"the embedded catalog cannot listen on {self._host}:{self._wanted_port}: {error.strerror}",
                 code="DCP427",
                 hint="choose another port, or 0 for a free one",
             ) from error
@@ -94,7 +97,7 @@ class CatalogServer:
             raise DcpEnvironmentError(
                 "the embedded catalog's server does not run", code="DCP428", hint="call start(), or use it in a `with` block"
             )
-        return f"http://{HOST}:{self._server.server_address[1]}"
+        return f"http://{self._host}:{self._server.server_address[1]}"
 
     def wait_until_open(self, timeout: float | None = None) -> None:
         """Return when the catalog itself is open.
@@ -200,7 +203,9 @@ class _Handler(BaseHTTPRequestHandler):
         from airflow_dcp_provider.embedded_catalog.problems import RestError
 
         name = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
-        if "Origin" in self.headers or name not in {HOST, "localhost"}:
+        # Whoever listens on another address is called by names of which nothing is known here.
+        known = self.server.server_address[0] != HOST or name in {HOST, "localhost"}
+        if "Origin" in self.headers or not known:
             self.close_connection = True
             raise RestError(403, "ForbiddenException", "the embedded catalog answers programs of this machine only")
 
