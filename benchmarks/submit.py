@@ -236,7 +236,7 @@ def _settings(server: ApiServer, namespace: str, folder: Path) -> dict[str, str]
     config.write_text(json.dumps(server.kube_config()))
     image = "spark:3.5.5"
     cluster = {"name": "bench", "connection": "k8s_bench", "namespace": namespace}
-    extra = {"backend": "kubeflow", "clusters": [cluster], "images": {"rules": {"default": image}}}
+    extra = {"backend": "kubeflow", "clusters": [cluster], "image_rules": {"default": image}}
     # Theirs gets the very resource that ours makes, but for its name.
     backend = KubeflowBackend(Environment("test", "kubeflow", images=Images(rules={"default": image})), lambda _: None)  # type: ignore[arg-type, return-value]
     application = backend.render(_request("the-name", namespace))
@@ -252,6 +252,9 @@ def _settings(server: ApiServer, namespace: str, folder: Path) -> dict[str, str]
         "AIRFLOW_CONN_DCP_TEST": json.dumps({"conn_type": "dcp", "extra": extra}),
         "AIRFLOW_CONN_K8S_BENCH": json.dumps({"conn_type": "kubernetes", "extra": {"kube_config_path": str(config)}}),
         "KUBECONFIG": str(config),
+        # As where it is installed: what a task imports is compiled already, after the first round.
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(ROOT / ".dcp" / "cache" / "bytecode"),
     }
 
 
