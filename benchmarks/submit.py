@@ -71,7 +71,8 @@ THEIRS = (
     + """\
 from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKubernetesOperator
 
-class Spark(Noted, SparkKubernetesOperator): pass
+class Spark(Noted, SparkKubernetesOperator):
+    template_ext = ()  # an argument that ends with .json is no file of templates
 
 with DAG("theirs", schedule=None, start_date=datetime(2024, 1, 1), is_paused_upon_creation=False):
     Spark(
