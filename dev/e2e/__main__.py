@@ -97,6 +97,7 @@ def prepared(options: Options, home: Path, queries: Queries | None = None, proxy
         deployment.lay_out(airflow.dags, options, run.queries)
     except BaseException:
         cluster.clean()
+        cluster.close()
         raise
     return run
 
@@ -159,6 +160,7 @@ def _guarded(run: Run) -> int:
     finally:
         run.airflow.stop()
         left = run.cluster.clean()
+        run.cluster.close()
         say("\n".join(["could not be removed:", *left]) if left else "everything that was made on the cluster is removed")
 
 

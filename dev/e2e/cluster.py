@@ -156,6 +156,10 @@ class Cluster:
                 left.append(f"{path}: {error.message}")
         return left
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self.api.close()
+
     def _of_this_run(self, left: list[str]) -> Iterator[str]:
         for namespace in self._options.namespaces:
             for collection in (applications_path(namespace), core_path(namespace, "configmaps")):

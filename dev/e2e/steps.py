@@ -12,6 +12,7 @@ import psutil
 
 from airflow_dcp_provider.model.quantities import memory_bytes
 from airflow_dcp_provider.runner.backends.kubernetes.names import ATTEMPT, applications_path, core_path
+from airflow_dcp_provider.runner.overhead import overhead_setting
 from dev.e2e.cluster import Cluster, state_of
 from dev.e2e.dags import Queries
 from dev.e2e.options import Options
@@ -234,8 +235,9 @@ def the_trigger_form_chooses(run: Run) -> None:
 
 def driver_memory(application: dict[str, Any]) -> int:
     """Return the bytes that a driver's container gets."""
-    driver = application["spec"]["driver"]
-    return sum(memory_bytes(driver[name]) for name in ("memory", "memoryOverhead") if name in driver)
+    spec = application["spec"]
+    overhead = spec["sparkConf"].get(overhead_setting("driver")) or spec["driver"]["memoryOverhead"]
+    return memory_bytes(spec["driver"]["memory"]) + memory_bytes(overhead)
 
 
 #: In the order in which they run.

@@ -1,13 +1,14 @@
 """What a fake driver is ordered to do, and what it leaves behind; the same orders as ``tests/support/fake_spark_submit.py``.
 
-The orders are the JSON object in the query of the job's first transformation; an application without a job spec, or with real SQL in
-it, gets the default: write a line, end with 0.
+The orders are the JSON object that the query of the job's first transformation is, or that stands in a comment of it (``/* {} */``);
+an application without a job spec, or with nothing but SQL in it, gets the default: write a line, end with 0.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,8 +90,10 @@ def read_job(files: dict[str, Any] | None) -> Job:
 
 def _orders(spec: dict[str, Any]) -> Orders:
     transformations = spec.get("transformations") or [{}]
+    query = transformations[0].get("query") or ""
+    comment = re.search(r"/\* (\{.*\}) \*/", query)
     try:
-        given = json.loads(transformations[0].get("query") or "")
+        given = json.loads(comment[1] if comment else query)
     except json.JSONDecodeError:
         return Orders()
     if not isinstance(given, dict):
