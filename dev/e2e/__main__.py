@@ -28,7 +28,7 @@ from dev.standalone import AirflowDidNotStartError, wait_until
 HOME = deployment.ROOT / ".dcp" / "e2e"
 
 #: The exit codes.
-GOOD, FAILED, ENVIRONMENT = 0, 3, 4
+GOOD, FAILED, ENVIRONMENT, INTERRUPTED = 0, 3, 4, 130
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,13 @@ def main(variables: dict[str, str] | None = None, home: Path = HOME, queries: Qu
         except (DcpError, TimeoutError) as error:
             print(error, file=sys.stderr)
             return ENVIRONMENT
-        return _guarded(run)
+        except KeyboardInterrupt:
+            say("interrupted; what was made is removed")
+            return INTERRUPTED
+        return _guarded(run, proxy)
 
 
-def _guarded(run: Run) -> int:
+def _guarded(run: Run, proxy: str) -> int:
     """Run everything, and leave nothing behind whatever happens."""
     try:
         return _run_all(run)
@@ -156,10 +159,11 @@ def _guarded(run: Run) -> int:
         return ENVIRONMENT
     except KeyboardInterrupt:
         say("interrupted")
-        return 130
+        return INTERRUPTED
     finally:
         run.airflow.stop()
-        left = run.cluster.clean()
+        left = catalog.drop_tables(run.options, proxy) if run.options.catalog else []
+        left += run.cluster.clean()
         run.cluster.close()
         say("\n".join(["could not be removed:", *left]) if left else "everything that was made on the cluster is removed")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import httpx2
 import yaml
 
 from airflow_dcp_provider.runner.backends.kubernetes.access import ClusterAccess, client_options
+from dev.e2e.dags import tables_of
 from dev.e2e.options import Options
 
 FILE = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes" / "embedded-catalog.yaml"
@@ -51,6 +53,28 @@ def volumes(options: Options) -> dict[str, Any]:
         "volumes": [{"name": "warehouse", "persistentVolumeClaim": {"claimName": options.claim}}],
         "volume_mounts": [{"name": "warehouse", "mountPath": MOUNT}],
     }
+
+
+def drop_tables(options: Options, proxy: str = "") -> list[str]:
+    """Drop the tables of this run from its catalog; returns what could not be dropped.
+
+    :param proxy: the address of :func:`forwarded`, where the catalog is the embedded one in the cluster.
+    """
+    from pyiceberg.catalog import load_catalog
+    from pyiceberg.exceptions import NoSuchTableError
+
+    if proxy:
+        os.environ |= {"HTTP_PROXY": proxy, "http_proxy": proxy, "NO_PROXY": "127.0.0.1,localhost"}
+    left = []
+    for table in tables_of(options):
+        try:
+            with load_catalog("e2e", type="rest", uri=options.catalog) as catalog:
+                catalog.purge_table(table)
+        except NoSuchTableError:
+            continue
+        except Exception as error:  # noqa: BLE001 - whatever ails the catalog, the rest is cleaned all the same
+            left.append(f"table {table}: {error}")
+    return left
 
 
 @contextmanager

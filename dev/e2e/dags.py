@@ -110,6 +110,11 @@ def manifest(options: Options, what: str, query: str, *, retries: int = 0) -> st
     return json.dumps(document, indent=2)
 
 
+def tables_of(options: Options) -> list[str]:
+    """Return the tables that the run's manifests make."""
+    return [f"e2e.{f'{options.name}-{what}'.replace('-', '_')}" for what in ("wrong", "table")]
+
+
 def dag_file(jobs: list[dict[str, Any]]) -> str:
     """Return a file with one DAG for each job: submit, wait."""
     return DAGS.format(jobs=json.dumps(jobs).replace("\\", "\\\\").replace("'", "\\'"))

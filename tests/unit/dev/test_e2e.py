@@ -12,9 +12,13 @@ import requests
 from dev.e2e import catalog
 from dev.e2e.__main__ import Result, carry_out, exit_code, main, table
 from dev.e2e.cluster import Cluster
+from dev.e2e.dags import tables_of
 from dev.e2e.deployment import environment_fields
 from dev.e2e.options import HELP, Options, OptionsError, version_of
 from dev.e2e.steps import NotRunError, expect
+from pyiceberg.catalog import load_catalog
+from pyiceberg.schema import Schema
+from pyiceberg.types import LongType, NestedField
 
 from airflow_dcp_provider.embedded_catalog.server import CatalogServer
 from airflow_dcp_provider.hooks.environment_fields import parse_environment
@@ -114,6 +118,20 @@ def test_the_table_says_how_each_step_went() -> None:
     assert table(results).splitlines()[2].endswith("one is not two")
     assert exit_code(results) == 3
     assert exit_code([Result("a", "passed", 1.0), Result("b", "not run", 0.0)]) == 0
+
+
+def test_the_runs_tables_are_dropped_and_no_others(given: dict[str, str], tmp_path: Path) -> None:
+    with CatalogServer(tmp_path / "catalog") as server:
+        options = Options.read({**given, "CATALOG": server.uri})
+        written, _ = tables_of(options)
+        with load_catalog("tests", type="rest", uri=server.uri) as client:
+            client.create_namespace("e2e")
+            for name in (written, "e2e.kept"):
+                client.create_table(name, Schema(NestedField(1, "id", LongType(), required=False)))
+            assert catalog.drop_tables(options) == []
+            assert client.list_tables("e2e") == [("e2e", "kept")]
+    # The catalog is gone: what is left behind is said.
+    assert [text.split(":")[0] for text in catalog.drop_tables(options)] == [f"table {name}" for name in tables_of(options)]
 
 
 @pytest.mark.kubernetes
