@@ -122,12 +122,14 @@ def submitter_of(context: Context) -> Actor:
     return actor
 
 
-def end_round(context: Context) -> None:
-    """Record that ``submit`` did what this round of its tries was for; a try that follows begins another one."""
+def end_round(context: Context, actor: Actor) -> None:
+    """Record that ``submit`` did what this round of its tries was for; a try that follows begins another one.
+
+    :param actor: what :func:`submitter_of` returned.
+    """
     state: Any = context.get("task_state_store")
     if state is not None:
-        number, _, _ = str(state.get(_ROUND_KEY)).partition(" ")
-        state.set(_ROUND_KEY, f"{number} ended")
+        state.set(_ROUND_KEY, f"{actor.round_try} ended")
 
 
 def map_index(context: Context) -> int:

@@ -65,6 +65,7 @@ class SparkRunnerSubmitOperator(BaseOperator):
         self.run: dict[str, Any] = {}
         self.link_addresses: dict[str, str] = {}
         self._found: RunJob | None = None
+        self._environment: Environment | None = None
         self._runner: SparkRunner | None = None
         self._submitting: AttemptRef | None = None
         self._actor = Actor()
@@ -76,9 +77,9 @@ class SparkRunnerSubmitOperator(BaseOperator):
             given: Any = self.job
             job = given.resolve(context) if hasattr(given, "resolve") else given
             found = resolve_job(context, job, self.jobs, self.environment)
-            backend = environment_for(found.environment).backend
-        self._found = found
-        self.run = summary(found, backend, self.retries or 0)
+            environment = environment_for(found.environment)
+        self._found, self._environment = found, environment
+        self.run = summary(found, environment.backend, self.retries or 0)
         self.job = found.job.to_dict()
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -86,10 +87,9 @@ class SparkRunnerSubmitOperator(BaseOperator):
         with faults():
             if self._found is None:
                 self.render_template_fields(context)
-            found = self._found
-            if found is None:
+            found, environment = self._found, self._environment
+            if found is None or environment is None:
                 raise AssertionError
-            environment = environment_for(found.environment)
             check_job(found.job, environment, found.places)
             found = replace(found, job=with_lineage(found.job, context))
             self._runner = runner_for(environment)
@@ -108,7 +108,7 @@ class SparkRunnerSubmitOperator(BaseOperator):
         self.log.info("Execution %s, attempt %d (%s)", execution.execution_id, execution.ref.attempt, execution.ref.name)
         attempt = self._runner.check(execution.ref)
         self.link_addresses = addresses(context, found.job, environment, attempt, self._waiting_task())
-        end_round(context)
+        end_round(context, self._actor)
         return execution.to_dict()
 
     def on_kill(self) -> None:
