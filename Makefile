@@ -7,7 +7,7 @@ WORKERS ?= 2
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java assets demo test test-wheel lint format bench docs pictures lock clean
+.PHONY: help setup java assets demo test test-wheel e2e lint format bench docs pictures lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,18 +33,22 @@ demo: setup java ## Airflow, real Spark and real Iceberg on this machine, with t
 	@$(BIN)/python -m dev.demo
 
 test: setup java assets ## the whole suite
-	@$(BIN)/pytest -n $(WORKERS) -m "not spark and not airflow"
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not spark and not airflow"
 	@# These wait more than they compute: for Airflow's scheduler, for time-outs, for Spark.
 	@$(BIN)/pytest -n $$(( 2 * $(WORKERS) )) --dist loadgroup -m "spark or airflow" --timeout 900
 
 test-wheel: setup java ## the wheel in clean environments, with the oldest and the newest Airflow
 	@$(BIN)/python -m dev.wheel
 
+e2e: setup ## the whole way on a cluster: make e2e KUBECONFIG=... NAMESPACE=... IMAGE=...
+	@$(BIN)/python -m dev.e2e
+
 lint: setup ## format, style, types, layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint deploy/Dockerfile
 	@$(BIN)/python -m dag_factory.docs --check
 
 format: setup ## put every file into the project's format

@@ -212,8 +212,10 @@ class ApiServer:
             answer.raise_for_status()
         spec = answer.json().get("spec")
         if spec:
-            path = f"/apis/{spec['group']}/{spec['versions'][-1]['name']}/{spec['names']['plural']}"
-            self._wait(lambda: self.http.get(path).is_success, f"{path} to be served")
+            version, plural = f"/apis/{spec['group']}/{spec['versions'][-1]['name']}", spec["names"]["plural"]
+            # It can be listed before it is among what the server says that it has.
+            self._wait(lambda: self.http.get(f"{version}/{plural}").is_success, f"{plural} to be served")
+            self._wait(lambda: f'"{plural}"' in self.http.get(version).text, f"{plural} to be among {version}")
 
     # How the programs are started
 

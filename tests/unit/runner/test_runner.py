@@ -178,6 +178,7 @@ class TestRounds:
         execution = scene.submit(job(hold=True))
         assert scene.advance(execution).action == "wait"
         scene.wait_state(execution, State.RUNNING)
+        wait_for(lambda: starts(scene.home), "the first start")
         # It does not wait itself: the old attempt cannot have ended yet.
         outcome = scene.advance(execution, waiter(2, 2), fresh=job())
         assert (outcome.action, outcome.attempt.ref.attempt) == ("wait", 1)

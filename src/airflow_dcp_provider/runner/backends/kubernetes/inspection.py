@@ -65,7 +65,12 @@ def _resource(api: KubernetesApi, subject: str, group_version: str) -> Finding:
     versions = ", ".join(str(each["version"]) for each in group.get("versions") or [])
     served = _found(api, f"/apis/{group_version}")
     if served is None or PLURAL not in {each["name"] for each in served.get("resources") or []}:
-        return Finding(subject, "bad", f"serves {name} in {versions or 'no version'}, not {wanted}", _INSTALL[group_version])
+        return Finding(
+            subject,
+            "bad",
+            f"does not serve {PLURAL} in {wanted}, only {name} in {versions or 'no version'}",
+            _INSTALL[group_version],
+        )
     return Finding(subject, "good", f"has {PLURAL}.{name} in {versions}{_release(api, name)}")
 
 
