@@ -5,6 +5,8 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 WORKERS ?= 2
 export PYTHONPATH := $(CURDIR)
+# Airflow, Spark and the tests start hundreds of Python processes; without cached bytecode each compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup java assets demo test test-wheel e2e lint format bench docs pictures lock clean
@@ -19,7 +21,7 @@ setup: .venv/.ready ## the environment alone, .venv
 	@echo "installing the locked dependencies into .venv (once, one to three minutes)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r locks/dev.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r locks/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
