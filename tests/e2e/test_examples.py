@@ -13,8 +13,7 @@ from dev.standalone import wait_until
 from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
 from tests.e2e.conftest import ROOT, Deployment
 
-#: One process runs the examples for all tests of this module.
-pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.xdist_group("examples")]
+pytestmark = [pytest.mark.airflow, pytest.mark.spark]
 
 DAYS = ("2013-01-05", "2013-01-06")
 REPORT = "flights-delay-report"

@@ -17,7 +17,7 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import applications_p
 from tests.support.kubernetes.api_server import ApiServer
 from tests.support.kubernetes.kubelet import FakeKubelet
 
-pytestmark = [pytest.mark.airflow, pytest.mark.kubernetes, pytest.mark.xdist_group("e2e-kubernetes")]
+pytestmark = [pytest.mark.airflow, pytest.mark.kubernetes]
 
 #: Orders for the simulated drivers in the place of real SQL.
 QUERIES = Queries(

@@ -29,12 +29,7 @@ CACHE = Path(__file__).resolve().parents[3] / ".dcp" / "cache"
 DAY = "2013-01-05"
 
 #: The marks of every test here. py4j leaves closing its sockets to the garbage collector.
-SPARK = [
-    pytest.mark.spark,
-    # One process, and so one Spark, for all of them.
-    pytest.mark.xdist_group("core_etl"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-]
+SPARK = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
 
 def spark_properties(uri: str, jar: Path, folder: Path) -> dict[str, str]:
