@@ -36,8 +36,7 @@ demo: setup java ## Airflow, real Spark and real Iceberg on this machine, with t
 
 test: setup java assets ## the whole suite
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not spark and not airflow"
-	@# These wait more than they compute: for Airflow's scheduler, for time-outs, for Spark. What a file sets up, one process shares.
-	@$(BIN)/pytest -n $$(( 2 * $(WORKERS) )) --dist loadfile -m "spark or airflow" --timeout 900
+	@$(BIN)/pytest -m "spark or airflow" --timeout 900
 
 test-wheel: setup java ## the wheel in clean environments, with the oldest and the newest Airflow
 	@$(BIN)/python -m dev.wheel
