@@ -111,6 +111,5 @@ def test_iceberg_assets_have_one_form() -> None:
     asset = create_asset(catalog="pedregal", database="derived_datasets", table="daily_orders")
     assert asset.uri == asset.name == "iceberg://pedregal/derived_datasets/daily_orders"
     assert Asset(name="a", uri="iceberg://pedregal/derived_datasets/daily_orders/").uri == asset.uri
-    pytest.importorskip("openlineage")
     dataset = convert_asset_to_openlineage(asset, None)
     assert (dataset.namespace, dataset.name) == ("iceberg://pedregal", "derived_datasets.daily_orders")
