@@ -26,6 +26,7 @@ from dag_factory.manifest.layers import (
     merged_base,
     named_environments,
 )
+from dag_factory.manifest.mending import NOWHERE
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, hint_for
 from dag_factory.manifest.recognition import rough_fields, top_fields, unknown_kind
@@ -54,15 +55,17 @@ def compile_one(path: Path, root: Path, environments: Sequence[str], settings: C
     plugin, node = recognised
     problems = Problems(files.texts)
     layers = _layers(path, plugin, node, files, problems)
-    if problems.errors:
-        # What is inherited is not known, so nothing can be said to be missing; the rest of the manifest is still checked.
-        _checker(plugin).check_values(node, problems)
-        problems.raise_errors()
+    known = not problems.errors
     base = merged_base(layers, problems)
-    found: list[tuple[ResolvedManifest, _Variant]] = []
-    if _check_schema(plugin, base, layers, problems):
-        variants = _variants(base, layers, environments, settings, problems)
-        found = _resolve(plugin, variants, files.name_of(path), files, problems)
+    sound = known and _check_schema(plugin, base, layers, problems)
+    if not known:
+        # Nothing can be said to be missing.
+        _checker(plugin).check_values(node, problems)
+    merging = Problems(files.texts)
+    variants = _variants(base, layers, environments, settings, merging)
+    # What an override removes in vain may be there under a name that violates the schema, which also says what lacks a name.
+    problems.extend(each for each in merging.sorted() if sound or each.code not in {"DCP120", "DCP122"})
+    found = _resolve(plugin, variants, files.name_of(path), files, problems, sound=sound)
     problems.raise_errors()
     return _assemble(plugin, found, _wanted(environments, settings), problems.warnings)
 
@@ -239,16 +242,22 @@ def _variants(
 
 
 def _resolve(
-    plugin: Plugin, variants: Sequence[_Variant], name: str, files: FolderFiles, problems: Problems
+    plugin: Plugin, variants: Sequence[_Variant], name: str, files: FolderFiles, problems: Problems, *, sound: bool
 ) -> list[tuple[ResolvedManifest, _Variant]]:
-    """Check and lint every variant; return them as plugins see them."""
+    """Check and lint every variant; return them as plugins see them.
+
+    :param sound: whether the manifest and its overrides satisfy the schema as they stand.
+    """
     found = []
     checker = _checker(plugin)
     for variant in variants:
         resolved = ResolvedManifest(variant.root, variant.environment, name, files.settings, files)
         is_base = variant is variants[0]
-        if is_base or checker.check_merged(variant.root, problems, may_lack=variant.may_lack):
+        if sound and (is_base or checker.check_merged(variant.root, problems, may_lack=variant.may_lack)):
             problems.extend(plugin.lint(resolved))
+        elif mended := checker.mended(variant.root):
+            rest = plugin.lint(replace(resolved, root=mended, mended=True))
+            problems.extend(each for each in rest if each.position is None or each.position.file != NOWHERE)
         found.append((resolved, variant))
     return found
 

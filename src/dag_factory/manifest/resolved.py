@@ -24,6 +24,8 @@ class ResolvedManifest:
     :param root: the manifest's value, without its ``environments``.
     :param path: the manifest, relative to the DAGs folder.
     :param files: the DAGs folder, for files that the manifest names.
+    :param mended: whether parts that violate the schema were left out or made up. Then lint says nothing of what seems to be
+        missing, since it may be what was left out, and the manifest is never run.
     """
 
     root: Node
@@ -31,6 +33,7 @@ class ResolvedManifest:
     path: str
     settings: CompileSettings
     files: FolderFiles = field(repr=False)
+    mended: bool = False
 
     @property
     def sources(self) -> Mapping[str, str]:

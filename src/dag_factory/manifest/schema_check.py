@@ -16,10 +16,13 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from dag_factory.manifest.mending import Fault, mend
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, did_you_mean, hint_for
 
 _PARTIAL = "#/$defs/partial"
+#: A manifest with more violations is not looked at further: each costs one more check.
+_MOST_MENDED = 100
 
 _TYPE_NAMES = {
     "object": "a map",
@@ -107,6 +110,19 @@ class SchemaChecker:
         if self._values is not None and not may_lack:
             return True
         return self._record(self._wholeness, manifest, problems)
+
+    def mended(self, manifest: Node) -> Node | None:
+        """Return a manifest without what violates the schema in it, for further checks; None when too little of it is left."""
+        found: Node | None = manifest
+        for _ in range(_MOST_MENDED):
+            if found is None or (error := next(self._full.iter_errors(found.plain()), None)) is None:
+                return found
+            leaf = next(_leaves(error))
+            schema = leaf.schema if isinstance(leaf.schema, Mapping) else {}
+            known = frozenset(schema.get("properties", {}))
+            fault = Fault(str(leaf.validator), leaf.validator_value, tuple(leaf.absolute_path), known, leaf.instance)
+            found = mend(found, fault, self._documented)
+        return None
 
     def _record(self, validator: Draft202012Validator, node: Node, problems: Problems) -> bool:
         good = True

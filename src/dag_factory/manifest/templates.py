@@ -34,22 +34,21 @@ class _Fault:
     offset: int
 
 
-def check_templates(manifest: Node, parameters: Collection[str], problems: Problems, sources: Mapping[str, str]) -> None:
+def check_templates(manifest: Node, parameters: Collection[str] | None, problems: Problems, sources: Mapping[str, str]) -> None:
     """Record what is wrong with the templates in every text below ``manifest``.
 
-    :param parameters: names of the parameters that the manifest gives a value.
+    :param parameters: names of the parameters that the manifest gives a value; None when they are not known.
     :param problems: gets DCP165 for syntax, DCP166 for a name, filter or parameter that no run defines.
     :param sources: the text of each file, for exact places.
     """
-    names = frozenset(parameters)
     for text in manifest.texts():
         if "{" in text.text:
-            check_template(text, names, problems, sources)
+            check_template(text, parameters, problems, sources)
 
 
-def check_template(text: Node, parameters: Collection[str], problems: Problems, sources: Mapping[str, str]) -> None:
+def check_template(text: Node, parameters: Collection[str] | None, problems: Problems, sources: Mapping[str, str]) -> None:
     """Record what is wrong with the templates of one text; see :func:`check_templates`."""
-    for fault in _faults(text.text, frozenset(parameters)):
+    for fault in _faults(text.text, None if parameters is None else frozenset(parameters)):
         problems.add(fault.code, fault.message, place_in(text, fault.offset, sources), fault.hint)
 
 
@@ -59,7 +58,7 @@ def _environment() -> jinja2.Environment:
 
 
 @functools.lru_cache(maxsize=4096)
-def _faults(text: str, parameters: frozenset[str]) -> tuple[_Fault, ...]:
+def _faults(text: str, parameters: frozenset[str] | None) -> tuple[_Fault, ...]:
     if not _OPENING.search(text):
         return ()
     environment = _environment()
@@ -96,7 +95,7 @@ def _unknown_names(text: str, tree: nodes.Template) -> Iterator[_Fault]:
         yield _Fault("DCP166", f"`{name}` is not defined in templates", hint, _find(text, rf"(?<![.|\w'\"]){name}\b"))
 
 
-def _unknown_attributes(text: str, tree: nodes.Template, parameters: frozenset[str]) -> Iterator[_Fault]:
+def _unknown_attributes(text: str, tree: nodes.Template, parameters: frozenset[str] | None) -> Iterator[_Fault]:
     defaulted = {id(each.node) for each in tree.find_all(nodes.Filter) if each.name in {"default", "d"}}
     for attribute in tree.find_all(nodes.Getattr):
         owner, name = attribute.node, attribute.attr
@@ -106,7 +105,9 @@ def _unknown_attributes(text: str, tree: nodes.Template, parameters: frozenset[s
         if isinstance(owner, nodes.Name) and owner.name == "params" and name not in _PARAMS:
             place = _find(text, rf"params\s*\.\s*{name}\b")
             yield _Fault("DCP166", f"`params.{name}` is not defined", f"write `params.parameters.{name}`", place)
-        if _is_parameters(owner) and name not in parameters and name not in dir(dict) and id(attribute) not in defaulted:
+        if parameters is None or not _is_parameters(owner):
+            continue
+        if name not in parameters and name not in dir(dict) and id(attribute) not in defaulted:
             place = _find(text, rf"parameters\s*\.\s*{name}\b")
             hint = did_you_mean(name, parameters) or f"give `{name}` a value in the manifest's `parameters`"
             yield _Fault("DCP166", f"the parameter `{name}` has no value in scheduled runs", hint, place)

@@ -44,7 +44,10 @@ class Plugin(Protocol):
         """Return the JSON Schema (draft 2020-12) of manifests, see :class:`dag_factory.manifest.schema_check.SchemaChecker`."""
 
     def lint(self, manifest: ResolvedManifest) -> Sequence[Problem]:
-        """Return what the schema cannot say about a manifest that satisfies it: errors and warnings, each with its place."""
+        """Return what the schema cannot say about a manifest that satisfies it: errors and warnings, each with its place.
+
+        Where the user's manifest violates the schema, it is called with a mended one, so that all problems are told at once.
+        """
 
     def parse_manifest(self, manifest: ResolvedManifest) -> LogicalPlan:
         """Return the plan of a manifest in which lint found no error."""

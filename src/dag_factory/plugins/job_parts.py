@@ -17,12 +17,13 @@ from dag_factory.primitives.model import AirflowDag, CoreEtlJob, IcebergTable
 _TAG_LIMIT = 100
 
 
-def check_resources(resources: Node | None, problems: Problems) -> None:
-    """Record bad sizes and contradicting numbers of executors."""
+def check_resources(resources: Node | None, problems: Problems, *, mended: bool) -> None:
+    """Record bad sizes and, unless ``mended`` (see :class:`ResolvedManifest`), contradicting numbers of executors."""
     if resources is not None:
         check_memory(resources.get("driver", "memory"), problems)
         check_memory(resources.get("executor", "memory"), problems)
-        check_executor_counts(resources.get("executor"), problems)
+        if not mended:
+            check_executor_counts(resources.get("executor"), problems)
 
 
 def check_orchestration(orchestration: Node | None, problems: Problems) -> None:

@@ -26,10 +26,10 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
         if found := manifest.get("metadata", name):
             check_label_name(found, name, problems)
     check_labels(manifest.get("metadata", "labels"), problems)
-    job_parts.check_resources(spec.get("resources"), problems)
+    job_parts.check_resources(spec.get("resources"), problems, mended=manifest.mended)
     job_parts.check_orchestration(orchestration, problems)
     parameters = job_parts.plain(spec.get("orchestration", "parameters"), {})
-    check_templates(manifest.root, parameters, problems, manifest.sources)
+    check_templates(manifest.root, None if manifest.mended else parameters, problems, manifest.sources)
     if job := spec.get("coreEtl", "jobSpec"):
         _check_job(job, manifest, parameters, problems)
 
@@ -58,17 +58,26 @@ def _check_job(job: Node, manifest: ResolvedManifest, parameters: dict[str, Any]
         sql = query_text(step, manifest, problems)
         if sql is not step:
             if sql is not step.get("query"):
-                check_template(sql, parameters, problems, manifest.sources)
+                check_template(sql, None if manifest.mended else parameters, problems, manifest.sources)
             found.append(queries.read(step.fields["name"], sql, parameters))
     for query in found:
         queries.check_syntax(query, manifest, problems)
+    for sink in sinks:
+        _check_names_in_sink(sink, problems)
+    if not manifest.mended:
+        _check_connections(job, tuple(found), manifest, problems)
+
+
+def _check_connections(job: Node, found: tuple[queries.Query, ...], manifest: ResolvedManifest, problems: Problems) -> None:
+    """Record what is wrong with how sources, transformations and sinks refer to each other."""
+    sources, steps, sinks = (_items(job, name) for name in ("sources", "transformations", "sinks"))
     source_names = tuple(source.fields["name"].text for source in sources)
     if len(found) == len(steps):
-        queries.check_views(tuple(found), source_names, manifest, problems)
+        queries.check_views(found, source_names, manifest, problems)
     step_names = tuple(step.fields["name"].text for step in steps)
     columns = {query.name.text: query.columns for query in found}
     for sink in sinks:
-        _check_sink(sink, step_names, source_names, columns, problems)
+        _check_input(sink, step_names, source_names, columns, problems)
 
 
 def _items(job: Node, name: str) -> tuple[Node, ...]:
@@ -95,19 +104,21 @@ def _check_table(item: Node, problems: Problems) -> None:
         check_identifier(item.get(name), name, problems)
 
 
-def _check_sink(
+def _check_names_in_sink(sink: Node, problems: Problems) -> None:
+    _check_table(sink, problems)
+    for column in _items(sink, "partitionBy"):
+        check_identifier(column, "partition column", problems)
+    for column in _items(sink, "mergeKeys"):
+        check_identifier(column, "merge key", problems)
+
+
+def _check_input(
     sink: Node,
     step_names: tuple[str, ...],
     source_names: tuple[str, ...],
     columns: dict[str, tuple[str, ...] | None],
     problems: Problems,
 ) -> None:
-    _check_table(sink, problems)
-    partition, keys = _items(sink, "partitionBy"), _items(sink, "mergeKeys")
-    for column in partition:
-        check_identifier(column, "partition column", problems)
-    for column in keys:
-        check_identifier(column, "merge key", problems)
     reads = sink_input(sink, step_names, source_names)
     if not reads:
         hint = f"give the sink an `input`: {', '.join(source_names)}" if source_names else "add a source or a transformation"
@@ -117,5 +128,5 @@ def _check_sink(
         hint = hint_for(reads, [*step_names, *source_names], "there are")
         problems.add("DCP149", f"`{reads}` is neither a transformation nor a source", where, hint)
     else:
-        queries.check_columns(partition, columns.get(reads), "partition column", problems, always=("ds",))
-        queries.check_columns(keys, columns.get(reads), "merge key", problems)
+        queries.check_columns(_items(sink, "partitionBy"), columns.get(reads), "partition column", problems, always=("ds",))
+        queries.check_columns(_items(sink, "mergeKeys"), columns.get(reads), "merge key", problems)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_dcp_provider.model.error_codes import all_codes
-from airflow_dcp_provider.model.errors import ManifestError
+from airflow_dcp_provider.model.errors import ManifestError, Problem
 from dag_factory.compiled import CompiledManifest, CompileSettings, compile_manifest
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "manifests"
@@ -20,6 +20,9 @@ PATHS = [path for path in sorted(EXAMPLES.rglob("*.yaml")) if path.name != "defa
 SOURCES = [
     (yaml.safe_load(path.read_text()), {each.name: each.read_text() for each in path.parent.glob("*.sql")}) for path in PATHS
 ]
+
+#: Of problems that a schema finds, and of a name that is no environment's.
+SCHEMA_CODES = {"DCP110", "DCP111", "DCP112", "DCP113", "DCP121"}
 
 odd = st.one_of(
     st.none(),
@@ -66,16 +69,22 @@ def compile_text(text: str, others: dict[str, str]) -> CompiledManifest | None:
         (root / "job.yaml").write_text(text)
         for name, content in others.items():
             (root / name).write_text(content)
-        try:
-            return compile_manifest(root / "job.yaml", root, ("local", "prod"), CompileSettings())
-        except ManifestError as error:
-            problems = error.problems
+        return compile_manifest(root / "job.yaml", root, ("local", "prod"), CompileSettings())
+
+
+def problems_of(text: str, others: dict[str, str]) -> tuple[Problem, ...]:
+    try:
+        compile_text(text, others)
+    except ManifestError as error:
+        problems = error.problems
+    else:
+        return ()
     assert problems
     for problem in problems:
         assert problem.code in all_codes()
         assert problem.position is not None
         assert problem.render()
-    return None
+    return problems
 
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -94,7 +103,40 @@ def test_any_value_anywhere(data: st.DataObject) -> None:
             holder[data.draw(st.sampled_from(["$remove", "name", "environments", "x"]))] = data.draw(odd)
         else:
             holder.append(data.draw(odd))
-    compile_text(yaml.safe_dump(changed, sort_keys=False, default_style=data.draw(st.sampled_from([None, '"']))), others)
+    problems_of(yaml.safe_dump(changed, sort_keys=False, default_style=data.draw(st.sampled_from([None, '"']))), others)
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_what_violates_the_schema_hides_no_other_problem_and_makes_none_up(data: st.DataObject) -> None:
+    manifest, others = data.draw(st.sampled_from(SOURCES))
+    changed = copy.deepcopy(manifest)
+    workflow = changed["workflow"] if "workflow" in changed else changed["spec"]["orchestration"]
+    # Nothing is inherited here.
+    workflow.pop("$remove", None)
+    workflow["startDate"] = "2013-02-30"
+    expected = codes_of(changed, others)
+    assert "DCP133" in expected
+    # Elsewhere than in what holds the other problem, which may have to be left out whole.
+    paths = [path for path in places(changed) if path and path[-1] not in {"startDate", "orchestration", "workflow", "spec"}]
+    path = data.draw(st.sampled_from(paths))
+    holder = changed
+    for step in path[:-1]:
+        holder = holder[step]
+    if isinstance(holder[path[-1]], dict):
+        holder[path[-1]]["not_a_field"] = "x"
+    elif isinstance(holder, dict) and data.draw(st.booleans()):
+        holder[f"{path[-1]}_misspelt"] = holder.pop(path[-1])
+    else:
+        holder[path[-1]] = {"not": "so"}
+    found = codes_of(changed, others)
+    # Where nothing violates the schema it was a map with free names.
+    assert found - SCHEMA_CODES == expected or not found & SCHEMA_CODES
+
+
+def codes_of(manifest: dict[str, Any], others: dict[str, str]) -> set[str]:
+    found = problems_of(yaml.safe_dump(manifest, sort_keys=False), others)
+    return {problem.code for problem in found if problem.severity == "error"}
 
 
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
@@ -109,7 +151,7 @@ def test_any_text_cut_and_doubled(data: st.DataObject) -> None:
             ["", ":", "- ", "\t", "'", '"', "{", "[", "&a ", "*a", "!!x ", "\n---\n", "#", "|", "{{ ds }}", text[start:end] * 2]
         )
     )
-    compile_text(text[:start] + extra + text[end:], {each.name: each.read_text() for each in path.parent.glob("*.sql")})
+    problems_of(text[:start] + extra + text[end:], {each.name: each.read_text() for each in path.parent.glob("*.sql")})
 
 
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
@@ -149,4 +191,4 @@ def test_any_sql(data: st.DataObject) -> None:
             ]
         )
     )
-    compile_text(yaml.safe_dump(manifest), {name: sql[:start] + extra + sql[end:]})
+    problems_of(yaml.safe_dump(manifest), {name: sql[:start] + extra + sql[end:]})

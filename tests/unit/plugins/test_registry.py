@@ -139,7 +139,7 @@ def test_another_packages_manifests_have_problems_at_their_places(install, tmp_p
     write(dags, "defaults.yaml", "Greeting: {}\nGreetings: {}\n")
     errors = compile_folder(dags, ("local",), CompileSettings()).errors
     assert {path: [f"{problem.position} {problem.code}" for problem in error.problems] for path, error in errors.items()} == {
-        "loud.yaml": ["defaults.yaml:2:1 DCP116"],
+        "loud.yaml": ["defaults.yaml:2:1 DCP116", "loud.yaml:2:7 ACME1"],
         "odd.yaml": ["defaults.yaml:2:1 DCP116"],
     }
     write(dags, "defaults.yaml", "Greeting: {}\n")
