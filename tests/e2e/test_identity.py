@@ -20,47 +20,32 @@ def ended_well(deployment: Deployment, dag_id: str, run_id: str) -> dict:
     return deployment.handle(dag_id, run_id)
 
 
-def test_a_run_starts_spark_once_and_proves_its_table(deployment: Deployment, dag_id: str) -> None:
+def test_whatever_begins_a_run_anew_begins_a_new_execution(deployment: Deployment, dag_id: str) -> None:
+    airflow = deployment.airflow
     run_id = deployment.run(dag_id, "2024-01-01", word="first")
-    handle = ended_well(deployment, dag_id, run_id)
-    assert deployment.starts(handle["ref"]["execution_id"]) == 1
-    (proof,) = deployment.airflow.xcom(dag_id, run_id, "publish")
+    first = ended_well(deployment, dag_id, run_id)
+    (proof,) = airflow.xcom(dag_id, run_id, "publish")
     assert (proof["result"], proof["rows"], proof["partition"]) == ("written", 1, "ds=2024-01-01")
-    assert proof["execution_id"] == handle["ref"]["execution_id"]
-    events = deployment.airflow.request("GET", "assets/events", params={"source_dag_id": dag_id, "source_run_id": run_id})[
-        "asset_events"
-    ]
+    assert proof["execution_id"] == first["ref"]["execution_id"]
+    events = airflow.request("GET", "assets/events", params={"source_dag_id": dag_id, "source_run_id": run_id})["asset_events"]
     assert [event["extra"]["snapshot_id"] for event in events] == [proof["snapshot_id"]]
 
+    airflow.clear(dag_id, run_id, "submit", downstream=True)
+    cleared = ended_well(deployment, dag_id, run_id)
 
-def test_clearing_a_succeeded_submit_is_a_new_execution(deployment: Deployment, dag_id: str) -> None:
-    run_id = deployment.run(dag_id, "2024-01-02")
-    first = ended_well(deployment, dag_id, run_id)
-    deployment.airflow.clear(dag_id, run_id, "submit", downstream=True)
-    second = ended_well(deployment, dag_id, run_id)
-    assert first["ref"]["execution_id"] != second["ref"]["execution_id"]
-    assert second["ref"]["attempt"] == 1
-    assert deployment.starts(first["ref"]["execution_id"]) == deployment.starts(second["ref"]["execution_id"]) == 1
+    tries = airflow.tasks(dag_id, run_id)["submit"]["try_number"]
+    airflow.backfill(dag_id, "2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z", reprocess="completed")
+    wait_until(lambda: airflow.tasks(dag_id, run_id)["submit"]["try_number"] > tries, "the backfill to run it again")
+    reprocessed = ended_well(deployment, dag_id, run_id)
 
+    airflow.request("DELETE", f"dags/{dag_id}/dagRuns/{run_id}")
+    assert airflow.trigger(dag_id, "2024-01-01T00:00:00Z", dag_run_id=run_id) == run_id
+    made_again = ended_well(deployment, dag_id, run_id)
 
-def test_a_run_deleted_and_made_again_is_a_new_execution(deployment: Deployment, dag_id: str) -> None:
-    run_id = deployment.run(dag_id, "2024-01-03")
-    first = ended_well(deployment, dag_id, run_id)
-    deployment.airflow.request("DELETE", f"dags/{dag_id}/dagRuns/{run_id}")
-    again = deployment.airflow.trigger(dag_id, "2024-01-03T00:00:00Z", dag_run_id=run_id)
-    second = ended_well(deployment, dag_id, again)
-    assert again == run_id
-    assert first["ref"]["execution_id"] != second["ref"]["execution_id"]
-
-
-def test_a_reprocessing_backfill_is_a_new_execution(deployment: Deployment, dag_id: str) -> None:
-    run_id = deployment.run(dag_id, "2024-01-04")
-    first = ended_well(deployment, dag_id, run_id)
-    deployment.airflow.backfill(dag_id, "2024-01-04T00:00:00Z", "2024-01-04T00:00:00Z", reprocess="completed")
-    wait_until(lambda: deployment.airflow.tasks(dag_id, run_id)["submit"]["try_number"] == 2, "the backfill to run it again")
-    second = ended_well(deployment, dag_id, run_id)
-    assert first["ref"]["execution_id"] != second["ref"]["execution_id"]
-    assert second["ref"]["attempt"] == 1
+    executions = [handle["ref"]["execution_id"] for handle in (first, cleared, reprocessed, made_again)]
+    assert len(set(executions)) == 4
+    assert [deployment.starts(execution_id) for execution_id in executions] == [1, 1, 1, 1]
+    assert [handle["ref"]["attempt"] for handle in (first, cleared, reprocessed, made_again)] == [1, 1, 1, 1]
 
 
 @pytest.mark.usefixtures("triggerer")
@@ -93,26 +78,18 @@ def test_clearing_a_failed_wait_starts_the_next_attempt(deployment: Deployment) 
     assert deployment.starts(handle["ref"]["execution_id"]) == 2
 
 
-def test_a_killed_worker_of_submit_leads_to_the_same_attempt(deployment: Deployment, dag_id: str) -> None:
+def test_killed_workers_of_submit_and_of_wait_lead_to_the_same_attempt(deployment: Deployment, dag_id: str) -> None:
     run_id = deployment.run(dag_id, "2024-01-07", seconds=5)
     process = deployment.running_process(dag_id, run_id, "submit")
     # The task process dies as soon as it has written the attempt down.
     execution_id = deployment.execution_of(run_id)
     process.kill()
-    assert deployment.airflow.wait_run(dag_id, run_id, 240) == "success"
-    assert deployment.handle(dag_id, run_id)["ref"]["execution_id"] == execution_id
-    assert deployment.airflow.tasks(dag_id, run_id)["submit"]["try_number"] == 2
-    assert deployment.attempts(execution_id) == [1]
-    assert deployment.starts(execution_id) == 1
-
-
-def test_a_killed_worker_of_wait_goes_on_with_the_same_attempt(deployment: Deployment, dag_id: str) -> None:
-    run_id = deployment.run(dag_id, "2024-01-08", seconds=5)
     # The first process of `wait` dies before it can defer.
     deployment.running_process(dag_id, run_id, "wait").kill()
     assert deployment.airflow.wait_run(dag_id, run_id, 240) == "success"
-    execution_id = deployment.handle(dag_id, run_id)["ref"]["execution_id"]
-    assert deployment.airflow.tasks(dag_id, run_id)["wait"]["try_number"] == 2
+    assert deployment.handle(dag_id, run_id)["ref"]["execution_id"] == execution_id
+    tasks = deployment.airflow.tasks(dag_id, run_id)
+    assert (tasks["submit"]["try_number"], tasks["wait"]["try_number"]) == (2, 2)
     assert deployment.attempts(execution_id) == [1]
     assert deployment.starts(execution_id) == 1
 
