@@ -34,8 +34,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kubernetes: uses a real Kubernetes API server")
 
 
+#: What takes longest begins first, so that no process is still at it when the others are done.
+LONGEST_FIRST = ("tests/e2e/", "tests/crash/", "tests/acceptance/cli/", "tests/contract/")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that asks for a fixture on the API server."""
+    """Mark every test that asks for a fixture on the API server, and put the longest first."""
     for item in items:
         if "kubernetes_programs" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.kubernetes)
+    items.sort(key=lambda item: next((rank for rank, name in enumerate(LONGEST_FIRST) if item.nodeid.startswith(name)), 9))

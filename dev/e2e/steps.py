@@ -79,6 +79,11 @@ class Run:
         number = self.airflow.tasks(dag_id, run_id)[task]["try_number"]
         return self.airflow.task_log(dag_id, run_id, task, max(number, 1))
 
+    def logs(self, dag_id: str, run_id: str, task: str = "wait") -> str:
+        """Return the logs of all tries of a task: a worker may have been lost on the way."""
+        tries = self.airflow.tasks(dag_id, run_id)[task]["try_number"]
+        return "\n".join(self.airflow.task_log(dag_id, run_id, task, number) for number in range(1, max(tries, 1) + 1))
+
     def complaint(self, dag_id: str, run_id: str) -> str:
         """Return what the failed task of a run says of itself, in a line or two."""
         for task, state in self.airflow.states(dag_id, run_id).items():
@@ -147,7 +152,7 @@ def memory_grows(run: Run) -> None:
     expect(len(attempts) > 1, f"there was one attempt: {run.complaint(dag_id, run_id)}")
     sizes = [driver_memory(each) for each in attempts]
     expect(sizes[1] > sizes[0], f"the drivers had {sizes} bytes")
-    expect("raised from" in run.log(dag_id, run_id), "the log of `wait` does not say that memory was raised")
+    expect("raised from" in run.logs(dag_id, run_id), "the log of `wait` does not say that memory was raised")
 
 
 def a_kill_reaches_the_cluster(run: Run) -> None:

@@ -115,7 +115,8 @@ def test_clearing_a_running_submit_keeps_the_execution(deployment: Deployment, d
 
 def test_a_second_submit_of_the_same_run_finds_the_first_ones_attempt(deployment: Deployment, dag_id: str) -> None:
     """What a second scheduler would do: the very same try runs `submit` twice."""
-    run_id = deployment.run(dag_id, "2024-01-10", seconds=5)
+    # Long enough: whoever runs `submit` anew removes its XCom for a moment, and nobody may look for it then.
+    run_id = deployment.run(dag_id, "2024-01-10", seconds=20)
     deployment.wait_task(dag_id, run_id, "wait", "deferred", "running")
     handle = deployment.handle(dag_id, run_id)
     done = deployment.airflow.run("tasks", "test", dag_id, "submit", run_id, check=False)

@@ -81,9 +81,9 @@ async def test_a_waiting_execution_costs_no_request(cluster: Cluster) -> None:
         assert set(await asyncio.gather(*waiters)) == {Told.ENDED}
     after = await cluster.requests()
     cost = {verb: after[verb] - before.get(verb, 0) for verb in ("LIST", "GET") if verb in after}
-    # One list; at most one look for each of the two that were waited for just after they were made.
+    # One list; at most one look for each of the two that were waited for just after they were made, again where the cut met it.
     assert cost["LIST"] == 1
-    assert cost.get("GET", 0) <= 2
+    assert cost.get("GET", 0) <= 4
 
 
 async def test_no_end_is_missed_and_none_told_early_while_connections_are_cut(cluster: Cluster) -> None:
