@@ -24,8 +24,9 @@ from typing import Any
 import httpx
 from benchmarks._side_by_side import machine, table, write_section
 from benchmarks._submit_tasks import NOTES
+from dev.airflow_api import wait_until
 from dev.kubernetes_assets import assets
-from dev.standalone import StandaloneAirflow, wait_until
+from dev.standalone import StandaloneAirflow
 from tests.support.executions import job, request
 from tests.support.kubernetes.api_server import ApiServer
 from tests.support.kubernetes.kubelet import FakeKubelet

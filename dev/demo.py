@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from dev import data
-from dev.standalone import StandaloneAirflow, wait_until
+from dev.airflow_api import wait_until
+from dev.standalone import StandaloneAirflow
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".dcp" / "demo"

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from dev import data, demo
+from dev.airflow_api import wait_until
 from dev.browser import Page, browser
-from dev.standalone import StandaloneAirflow, wait_until
+from dev.standalone import StandaloneAirflow
 
 HOME = demo.ROOT / ".dcp" / "pictures"
 PICTURES = demo.ROOT / "docs" / "pictures"

@@ -18,12 +18,13 @@ from pathlib import Path
 import requests
 
 from airflow_dcp_provider.model.errors import DcpError
+from dev.airflow_api import wait_until
 from dev.e2e import catalog, deployment
 from dev.e2e.cluster import Cluster
 from dev.e2e.dags import Queries
 from dev.e2e.options import HELP, Options, OptionsError
 from dev.e2e.steps import STEPS, NotRunError, Run, StepError
-from dev.standalone import AirflowDidNotStartError, wait_until
+from dev.standalone import AirflowDidNotStartError
 
 HOME = deployment.ROOT / ".dcp" / "e2e"
 

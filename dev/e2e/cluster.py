@@ -18,8 +18,8 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import (
     applications_path,
     core_path,
 )
+from dev.airflow_api import wait_until
 from dev.e2e.options import Options
-from dev.standalone import wait_until
 
 Resource = dict[str, Any]
 

@@ -13,10 +13,11 @@ import psutil
 from airflow_dcp_provider.model.quantities import memory_bytes
 from airflow_dcp_provider.runner.backends.kubernetes.names import ATTEMPT, applications_path, core_path
 from airflow_dcp_provider.runner.overhead import overhead_setting
+from dev.airflow_api import wait_until
 from dev.e2e.cluster import Cluster, state_of
 from dev.e2e.dags import Queries
 from dev.e2e.options import Options
-from dev.standalone import StandaloneAirflow, wait_until
+from dev.standalone import StandaloneAirflow
 
 #: Seconds from a run's start to its end, beside the time that a driver may take to start.
 PATIENCE = 300

@@ -16,8 +16,9 @@ from typing import Any
 
 import psutil
 import pytest
+from dev.airflow_api import wait_until
 from dev.demo import LOADER
-from dev.standalone import StandaloneAirflow, wait_until
+from dev.standalone import StandaloneAirflow
 
 from airflow_dcp_provider.runner.backends.java import find_java
 from airflow_dcp_provider.runner.locks import locked

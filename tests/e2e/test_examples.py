@@ -8,7 +8,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 from dev import data
-from dev.standalone import wait_until
+from dev.airflow_api import wait_until
 
 from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
 from tests.e2e.conftest import ROOT, Deployment

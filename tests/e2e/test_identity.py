@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dev.standalone import wait_until
+from dev.airflow_api import wait_until
 
 from tests.e2e.conftest import Deployment
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from dev.standalone import wait_until
+from dev.airflow_api import wait_until
 
 from tests.e2e.conftest import Deployment
 

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+from dev.airflow_api import wait_until
 from dev.e2e import deployment
 from dev.e2e.__main__ import name_of, prepared, wait_for_dags
 from dev.e2e.dags import Queries
 from dev.e2e.options import Options
 from dev.e2e.steps import STEPS, NotRunError, Run
-from dev.standalone import wait_until
 
 from airflow_dcp_provider.runner.backends.kubernetes.names import applications_path, core_path
 from tests.support.kubernetes.api_server import ApiServer

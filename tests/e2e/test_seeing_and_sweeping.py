@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.request import urlopen
 
 import pytest
-from dev.standalone import wait_until
+from dev.airflow_api import wait_until
 
 from tests.e2e.conftest import Deployment
 
