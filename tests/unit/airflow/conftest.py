@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
+from airflow_dcp_provider.runner.locks import locked
 from tests.support.executions import local_settings
 
+CACHE = Path(__file__).resolve().parents[3] / ".dcp" / "cache"
 WRITING_SPARK_SUBMIT = Path(__file__).with_name("writing_spark_submit.py")
 
 
@@ -39,9 +43,14 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
-    """Airflow's own tables, in the SQLite file of this process's Airflow home."""
+    """Airflow's own tables, in the SQLite file of this process's Airflow home; the first test process makes them for all."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.utils.db import initdb
+    from dev.standalone import StandaloneAirflow
 
-    initdb()
+    home = Path(os.environ["AIRFLOW_HOME"])
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with locked(CACHE / "airflow-database.lock"):
+        StandaloneAirflow(
+            home, home / "dags", database_template=CACHE / f"airflow-{version('apache-airflow')}.db"
+        ).prepare_database()
     DagBundlesManager().sync_bundles_to_db()
