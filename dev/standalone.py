@@ -226,6 +226,13 @@ class StandaloneAirflow(AirflowApi):
         self._children = []
         self._started_file.unlink(missing_ok=True)
 
+    def leave(self) -> None:
+        """Leave what this object has started to the one that stops this Airflow."""
+        for child in self._children:
+            # Nobody here waits for it any more; Python would warn of that.
+            child.returncode = child.poll() or 0
+        self._children = []
+
     @contextlib.contextmanager
     def running(self) -> Iterator[StandaloneAirflow]:
         """Start, wait until healthy, and stop at the end whatever happens."""

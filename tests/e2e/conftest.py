@@ -198,7 +198,9 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
                     raise
                 running.touch()
         yield found
-        if starter:
+        if not starter:
+            found.airflow.leave()
+        else:
             with locked(base / "start"):
                 fcntl.flock(users, fcntl.LOCK_EX)
                 found.airflow.stop()

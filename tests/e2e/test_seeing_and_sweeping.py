@@ -45,7 +45,7 @@ def test_the_log_and_sparks_page_are_there_while_the_task_waits(deployment: Depl
 
     def link() -> str:
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/wait/links"
-        return str(deployment.airflow.request("GET", path)["extra_link_urls"].get("Spark UI") or "")
+        return str(deployment.airflow.request("GET", path)["extra_links"].get("Spark UI") or "")
 
     address = wait_until(link, "the link to Spark's page")
     with urlopen(address, timeout=10) as page:

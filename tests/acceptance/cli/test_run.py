@@ -58,6 +58,9 @@ spec:
       minimum: 1
 """
 
+#: Sleeps in Spark for ten minutes.
+SLEEP = "count(*) + (SELECT length(java_method('java.lang.Thread', 'sleep', CAST(600000 AS BIGINT))))"
+
 FLIGHTS = "ds,carrier\n2013-01-05,UA\n2013-01-05,UA\n2013-01-05,AA\n2013-01-06,DL\n"
 
 
@@ -111,7 +114,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     (folder / "home").mkdir()
     (folder / "home" / "cache").symlink_to(CACHE)
     (folder / "flights.csv").write_text(FLIGHTS)
-    for name, source, column in (("good", "flights", "count(*)"), ("wrong", "flights", "nothing"), ("lost", "nowhere", "count(*)")):
+    manifests = (("good", "flights", "count(*)"), ("wrong", "flights", "nothing"), ("lost", "nowhere", "count(*)"))
+    for name, source, column in (*manifests, ("slow", "flights", SLEEP)):
         (folder / f"{name}.yaml").write_text(MANIFEST.format(name=name, source=source, column=column))
     made.json("data", "load", "raw.flights", "flights.csv", "--partition-by", "ds")
     yield made
@@ -166,7 +170,7 @@ def test_a_missing_source_is_the_environments_fault_and_starts_no_spark(shell: S
 
 def test_ctrl_c_cancels_the_execution(shell: Shell):
     before = len(shell.states())
-    with shell.start("run", "good.yaml", "--date", "2013-01-06") as process:
+    with shell.start("run", "slow.yaml", "--date", "2013-01-06") as process:
         wait_for(lambda: len(shell.states()) > before, "the execution", seconds=120)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=120)
