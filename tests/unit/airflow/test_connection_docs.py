@@ -11,12 +11,17 @@ from airflow.secrets.local_filesystem import load_connections_dict
 
 from airflow_dcp_provider.gateway.images import image_for
 from airflow_dcp_provider.gateway.namespaces import namespace_for, template_fault
+from airflow_dcp_provider.hooks.cluster_access import cluster_access
 from airflow_dcp_provider.hooks.environment_fields import FIELDS, parse_environment
+from airflow_dcp_provider.hooks.runners import spark_catalogs
 from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.job import EngineSpec, JobSpec
+from airflow_dcp_provider.runner.backends.kubernetes.spark_settings import spark_conf
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "connections.md").read_text(encoding="utf-8")
-EXAMPLES = {next(iter(json.loads(text))): text for text in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)}
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+PAGE = (DOCS / "connections.md").read_text(encoding="utf-8")
+BLOCKS = {next(iter(json.loads(text))): text for text in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)}
+EXAMPLES = {conn_id: text for conn_id, text in BLOCKS.items() if conn_id.startswith("dcp_")}
 
 
 def example(conn_id: str, tmp_path: Path) -> Environment:
@@ -51,6 +56,29 @@ def test_an_example_gives_every_job_its_namespace_and_image(conn_id: str, tmp_pa
         for version in cluster.spark_versions or ("3.5",):
             image = image_for(JobSpec("", "", found.name, engine=EngineSpec(version=version)), found)
             assert image.startswith("registry.example.com/spark-platform/")
+
+
+def test_the_connections_that_an_example_leads_to_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for conn_id, connection in json.loads(BLOCKS["k8s_test"]).items():
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+    found = example("dcp_test", tmp_path)
+    assert cluster_access(found.clusters[0]).in_cluster
+    catalogs = spark_catalogs(found)
+    uri, credential = "https://catalog.example.com/api", "ID:SECRET"
+    assert catalogs == {"pedregal": {"type": "rest", "warehouse": "analytics", "uri": uri, "credential": credential}}
+    # The credential has its Secret: the one that the command makes, where jobs of this environment run.
+    assert credential not in spark_conf(JobSpec("", "", "test"), found, catalogs).values()
+    namespace = namespace_for(found, found.clusters[0], found.teams[0])
+    assert f"kubectl create secret generic iceberg-test -n {namespace} --from-literal=credential={credential}\n" in PAGE
+    assert '"secret": "iceberg-test", "keys": {"credential": "credential"}' in EXAMPLES["dcp_test"]
+
+
+def test_the_sidecar_shares_a_volume_with_the_driver_where_its_configuration_reads(tmp_path: Path) -> None:
+    found = example("dcp_prod", tmp_path)
+    mounts = {mount["name"]: mount["mountPath"] for mount in found.volume_mounts}
+    assert set(mounts) == {volume["name"] for volume in found.volumes}
+    configuration = (DOCS.parent / "deploy" / "fluent-bit.conf").read_text(encoding="utf-8")
+    assert f"{mounts['logs']}/*.log" in configuration
 
 
 def test_the_sandbox_goes_where_its_text_says(tmp_path: Path) -> None:
