@@ -119,6 +119,10 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
     ),
     "DCP165": ErrorCode("template does not parse", "A Jinja template has a mistake."),
     "DCP166": ErrorCode("name not defined in templates", "A template uses a name, filter or parameter that a run does not define."),
+    "DCP167": ErrorCode(
+        "date template without quotes",
+        "In SQL a date is a text: `ds = 2024-01-05` compares with 2018, no row matches, and an overwrite empties the day.",
+    ),
 }
 
 #: Plugins and DAGs, DCP180 to DCP199.

@@ -23,6 +23,16 @@ _WORD = re.compile(r"[a-z]+")
 _OPENINGS = ("{{", "{%", "{#")
 #: Blocks that leave the SQL around them as it is.
 _PLAIN_BLOCKS = frozenset({"if", "elif", "else", "endif", "set"})
+#: Blocks whose text is not written where it stands.
+_KEPT_BLOCKS = frozenset({"endset", "macro", "call", "filter"})
+#: A day or month, and a time behind a day, as SQL would take it for a subtraction.
+_DATE = re.compile(r"\s*\d{4}-\d\d(-\d\d([T ][\d:.+Z-]*)?)?\s*")
+#: What Spark SQL does not read as words and numbers; what is not closed goes to the end.
+_QUOTED = re.compile(
+    r"""(?<!\w)[rR](?:'[^']*(?:'|\Z)|"[^"]*(?:"|\Z)) | '(?:\\.|[^'\\])*(?:'|\Z) | "(?:\\.|[^"\\])*(?:"|\Z) | `[^`]*(?:`|\Z)
+    | --[^\n]* | /\*.*?(?:\*/|\Z)""",
+    re.DOTALL | re.VERBOSE,
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,51 @@ def neutral_sql(text: str, parameters: Mapping[str, Any]) -> NeutralSql | None:
     for start, end in _other_branches(pieces):
         _overwrite(characters, start, end, word=False)
     return NeutralSql("".join(characters), tuple((piece.start, piece.end) for piece in pieces if piece.kind == "variable"))
+
+
+def unquoted_dates(text: str, parameters: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
+    """Return place and text of each template that writes a date or time outside of quotes and comments.
+
+    :param parameters: defaults of the manifest's parameters.
+    """
+    if "{{" not in text:
+        return ()
+    return _unquoted_dates_with(text, parameters) if "params" in text else _unquoted_dates(text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _unquoted_dates(text: str) -> tuple[tuple[int, str], ...]:
+    return _unquoted_dates_with(text, {})
+
+
+def _unquoted_dates_with(text: str, parameters: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
+    pieces = _pieces(text)
+    if pieces is None or any(piece.word in _KEPT_BLOCKS for piece in pieces):
+        return ()
+    characters = list(text)
+    for piece in pieces:
+        _overwrite(characters, piece.start, piece.end, word=piece.kind == "variable")
+    sql = "".join(characters)
+    quoted = [match.span() for match in _QUOTED.finditer(sql)]
+    found = []
+    given = ""
+    for piece in pieces:
+        template = text[piece.start : piece.end]
+        if piece.word == "set":
+            given += template
+        # A date that goes on with a word is part of a name.
+        inside = any(start <= piece.start < end for start, end in quoted) or re.match(r"[\w.]", sql[piece.start - 1 : piece.start])
+        if piece.kind == "variable" and not inside and _is_date(given + template, parameters):
+            found.append((piece.start, template.strip()))
+    return tuple(found)
+
+
+def _is_date(template: str, parameters: Mapping[str, Any]) -> bool:
+    try:
+        written = _environment().from_string(template).render(sample_values(parameters))
+    except Exception:  # noqa: BLE001 - a template may fail in any way on sample values; names that it lacks are reported elsewhere
+        return False
+    return bool(_DATE.fullmatch(written))
 
 
 @functools.cache

@@ -38,6 +38,7 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
     sql = manifest.read_named_file(workflow.fields["sql"], problems)
     if sql is not None:
         check_template(sql, known_parameters, problems, manifest.sources)
+        queries.check_dates(sql, manifest, parameters, problems)
         query = queries.read(dataset.fields["name"], sql, parameters)
         queries.check_syntax(query, manifest, problems)
         _check_tables(query, manifest, problems)

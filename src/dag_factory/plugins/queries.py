@@ -11,7 +11,7 @@ from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, hint_for
 from dag_factory.manifest.resolved import ResolvedManifest
 from dag_factory.manifest.sql import SqlReading, TableRead, read_condition, read_query
-from dag_factory.manifest.sql_templates import neutral_sql
+from dag_factory.manifest.sql_templates import neutral_sql, unquoted_dates
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,18 @@ def check_syntax(query: Query, manifest: ResolvedManifest, problems: Problems) -
 
 
 def check_filter(condition: Node, manifest: ResolvedManifest, parameters: Mapping[str, Any], problems: Problems) -> None:
-    """Record DCP144 or DCP145 when a source's ``filter`` is no SQL condition."""
+    """Record DCP144 or DCP145 when a source's ``filter`` is no SQL condition, and DCP167 for dates without quotes."""
     neutral = neutral_sql(condition.text, parameters)
     for fault in read_condition(neutral) if neutral else ():
         problems.add(fault.code, fault.message, manifest.place(condition, fault.offset), fault.hint)
+    check_dates(condition, manifest, parameters, problems)
+
+
+def check_dates(sql: Node, manifest: ResolvedManifest, parameters: Mapping[str, Any], problems: Problems) -> None:
+    """Record DCP167, a warning, for each template in ``sql`` that writes a date outside of quotes."""
+    for offset, template in unquoted_dates(sql.text, parameters):
+        text = f"`{template}` is a date without quotes, which SQL takes for numbers"
+        problems.add("DCP167", text, manifest.place(sql, offset), f"write '{template}'", severity="warning")
 
 
 def check_views(queries: tuple[Query, ...], sources: Collection[str], manifest: ResolvedManifest, problems: Problems) -> None:

@@ -59,6 +59,7 @@ def _check_job(job: Node, manifest: ResolvedManifest, parameters: dict[str, Any]
         if sql is not step:
             if sql is not step.get("query"):
                 check_template(sql, None if manifest.mended else parameters, problems, manifest.sources)
+            queries.check_dates(sql, manifest, parameters, problems)
             found.append(queries.read(step.fields["name"], sql, parameters))
     for query in found:
         queries.check_syntax(query, manifest, problems)

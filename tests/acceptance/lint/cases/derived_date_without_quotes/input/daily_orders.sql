@@ -1,0 +1,4 @@
+SELECT order_id, SUM(amount) AS total_amount
+FROM datalake.raw_orders
+WHERE ds = {{ ds }}
+GROUP BY order_id
