@@ -26,10 +26,8 @@ from airflow_dcp_provider.runner.backends.kubernetes.problems import KubernetesP
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 
-#: Bytes after which reading pauses until what was read has been handled: of an answer, and of a stream, where what comes meanwhile
-#: is then decrypted and taken apart at once.
+#: Bytes after which reading pauses until what was read has been handled: what comes meanwhile is then read at once.
 _READ_AHEAD = 2**16
-_STREAM_READ_AHEAD = 2**10
 
 
 class WatchClient:
@@ -47,6 +45,7 @@ class WatchClient:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=verify),
             cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=_READ_AHEAD,
         )
 
     @classmethod
@@ -82,12 +81,12 @@ class WatchClient:
         :raises KubernetesProblem: when it is refused, cut or silent for too long.
         """
         seconds = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence_seconds)
-        async with self._answer(path, {**params, "watch": "true"}, seconds, _STREAM_READ_AHEAD) as response:
+        async with self._answer(path, {**params, "watch": "true"}, seconds) as response:
             yield response.content.iter_any()
 
     @asynccontextmanager
     async def _answer(
-        self, path: str, params: Mapping[str, str] | None, seconds: aiohttp.ClientTimeout, read_ahead: int = _READ_AHEAD
+        self, path: str, params: Mapping[str, str] | None, seconds: aiohttp.ClientTimeout
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         where = self.where(path)
         headers = await self._headers()
@@ -95,13 +94,7 @@ class WatchClient:
             raise KubernetesProblem(f"{where} was not answered: the connection was given back")
         try:
             async with self._session.get(
-                self._base + path,
-                params=params,
-                headers=headers,
-                timeout=seconds,
-                proxy=self._proxy,
-                allow_redirects=False,
-                read_bufsize=read_ahead,
+                self._base + path, params=params, headers=headers, timeout=seconds, proxy=self._proxy, allow_redirects=False
             ) as response:
                 if response.status != 200:
                     text = (await response.content.read(65536)).decode(errors="replace")
