@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from airflow_dcp_provider.hooks.connection_extra import extra_of
 from airflow_dcp_provider.model.cluster import Cluster
 from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
@@ -86,18 +87,13 @@ def apis_of(environment: Environment) -> Callable[[str], KubernetesApi]:
 def _extra(cluster: Cluster) -> Mapping[str, Any]:
     try:
         connection = BaseHook.get_connection(cluster.connection)
-        extra = connection.extra_dejson
     except AirflowNotFoundException as error:
         raise DcpEnvironmentError(
             f"cluster {cluster.name} has no connection {cluster.connection}",
             code="DCP416",
             hint=f"define a connection {cluster.connection} of type kubernetes",
         ) from error
-    except ValueError as error:
-        raise DcpEnvironmentError(
-            f"the extra of connection {cluster.connection} is not JSON", code="DCP416", hint="write a JSON object"
-        ) from error
-    return dict(extra)
+    return extra_of(connection, cluster.connection)
 
 
 def _flag(value: Any) -> bool:

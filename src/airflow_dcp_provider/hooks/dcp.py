@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from airflow_dcp_provider.hooks.connection_extra import extra_of
 from airflow_dcp_provider.hooks.environment_fields import FIELDS, field_behaviour, parse_environment
 from airflow_dcp_provider.model.environment import Environment, canonical_environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
@@ -81,13 +82,7 @@ class DcpHook(BaseHook):
                 code="DCP416",
                 hint=f"define a connection {self.dcp_conn_id} of type dcp",
             ) from error
-        try:
-            extra = connection.extra_dejson
-        except ValueError as error:
-            raise DcpEnvironmentError(
-                f"the extra of connection {self.dcp_conn_id} is not JSON: {error}", code="DCP416", hint="write a JSON object"
-            ) from error
-        return parse_environment(name, self.dcp_conn_id, extra)
+        return parse_environment(name, self.dcp_conn_id, extra_of(connection, self.dcp_conn_id))
 
     def get_runner(self) -> SparkRunner:
         """Return the Spark Runner of the connection's environment; see :func:`airflow_dcp_provider.hooks.runners.runner_for`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_dcp_provider.hooks.cluster_access import apis_of
+from airflow_dcp_provider.hooks.connection_extra import extra_of
 from airflow_dcp_provider.hooks.metrics import AirflowMetrics
 from airflow_dcp_provider.hooks.settings import DcpSettings, read_settings
 from airflow_dcp_provider.model.environment import KUBERNETES_BACKENDS, Environment
@@ -109,7 +110,7 @@ def store_url(settings: DcpSettings) -> str:
 def spark_catalogs(environment: Environment) -> dict[str, dict[str, str]]:
     """Return each alias's Spark properties, from the Airflow connections of type ``iceberg`` that it leads to.
 
-    :raises DcpEnvironmentError: DCP416 when such a connection is not defined.
+    :raises DcpEnvironmentError: DCP416 when such a connection is not defined or its extra is no JSON object.
     """
     return {
         alias: catalog_properties(environment.name, alias, ref.connection)
@@ -122,6 +123,8 @@ def catalog_properties(environment: str, alias: str, conn_id: str) -> dict[str, 
     """Return the properties of the catalog behind one connection, as Spark's Iceberg catalogs spell them.
 
     The reading is the apache-iceberg provider's: host is the URI, login and password are the credential, all else is in extra.
+
+    :raises DcpEnvironmentError: DCP416 when the connection is not defined or its extra is no JSON object.
     """
     try:
         connection = BaseHook.get_connection(conn_id)
@@ -131,7 +134,7 @@ def catalog_properties(environment: str, alias: str, conn_id: str) -> dict[str, 
             code="DCP416",
             hint=f"define a connection {conn_id} of type iceberg, or correct the field `catalogs` of dcp_{environment}",
         ) from error
-    properties = {"type": "rest", **{key: str(value) for key, value in connection.extra_dejson.items()}}
+    properties = {"type": "rest", **{key: str(value) for key, value in extra_of(connection, conn_id).items()}}
     if connection.host:
         properties["uri"] = connection.host.rstrip("/")
     if properties["type"] == "rest" and connection.login and connection.password:

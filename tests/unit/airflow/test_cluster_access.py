@@ -66,6 +66,12 @@ def test_a_connection_that_is_not_there_or_no_json(connection):
     with pytest.raises(DcpEnvironmentError, match="no connection k8s_eu_1") as caught:
         cluster_access(CLUSTER)
     assert caught.value.code == "DCP416"
+    for extra in ('{"kube_config": "secret-token', '["secret-token"]'):
+        connection("k8s_eu_1", extra)
+        with pytest.raises(DcpEnvironmentError, match="the extra of connection k8s_eu_1 is no JSON object") as caught:
+            cluster_access(CLUSTER)
+        assert caught.value.code == "DCP416"
+        assert "secret-token" not in str(caught.value)
 
 
 def test_clusters_share_no_client_and_each_has_one(connection):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,25 @@ def test_any_other_environment_needs_its_connection(connection: Define) -> None:
     assert caught.value.code == "DCP416"
     connection("dcp_production", {"teams": ["growth"]})
     assert environment_for("prod") == environment_for("production") == Environment("prod", teams=("growth",))
+
+
+@pytest.mark.parametrize("extra", ['{"backend": "kubeflow", "token": "s3cret", "clusters": [', '["s3cret"]', '"s3cret"', "null"])
+def test_a_broken_extra_is_no_empty_one(connection: Define, extra: str) -> None:
+    """Airflow itself reads it as {}, and a production job would run in a local process against a local catalog."""
+    connection("dcp_prod", extra)
+    connection("iceberg_prod", extra, "iceberg")
+    environment = Environment("test", catalogs={"pedregal": CatalogRef("iceberg_prod")})
+    for conn_id, read in (("dcp_prod", lambda: environment_for("prod")), ("iceberg_prod", lambda: spark_catalogs(environment))):
+        with pytest.raises(DcpEnvironmentError, match=f"the extra of connection {conn_id} is no JSON object") as caught:
+            read()
+        assert caught.value.code == "DCP416"
+        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_connection_without_extra_has_the_defaults(connection: Define) -> None:
+    for extra in (None, "", {}):
+        connection("dcp_test", extra)
+        assert environment_for("test") == Environment("test")
 
 
 def test_an_unknown_environment_is_named() -> None:
