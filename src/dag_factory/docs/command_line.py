@@ -59,7 +59,7 @@ def _section(command: argparse.ArgumentParser) -> list[str]:
 
 def _positional(action: argparse.Action) -> str:
     name = str(action.metavar)
-    return {"+": f"{name}...", "?": f"[{name}]"}.get(str(action.nargs), name)
+    return {"+": f"{name}...", "?": f"[{name}]", "*": f"[{name}...]"}.get(str(action.nargs), name)
 
 
 def _table_of(actions: list[argparse.Action]) -> str:

@@ -54,5 +54,11 @@ def test_every_command_has_a_section():
         assert f"### pretzel {command}\n" in page
 
 
+def test_a_synopsis_says_what_may_be_left_out_or_repeated():
+    page = pages()["cli.md"]
+    for synopsis in ("lint PATH... [OPTIONS]", "schema [KIND]", "environments check [NAME...] [OPTIONS]"):
+        assert f"```\npretzel {synopsis}\n```" in page
+
+
 def test_cells_cannot_break_a_table():
     assert table(("a",), [("x | y\nz <b> `<c>`",)]).splitlines()[2] == "| x \\| y z &lt;b> `<c>` |"
