@@ -89,6 +89,10 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
         "Names of catalogs, databases, tables, columns and views have letters, digits and `_`, no digit first.",
     ),
     "DCP138": ErrorCode("bad label", "Kubernetes would refuse the label, or it is one of the Spark Runner's own."),
+    "DCP139": ErrorCode(
+        "Spark setting of the environment",
+        "The manifest's sparkConf sets what belongs to the environment (catalogs, class path, master); none would run the job.",
+    ),
     "DCP140": ErrorCode(
         "name given twice",
         "Names of sources and transformations are views of one job; sinks and columns have names of their own.",
@@ -337,7 +341,7 @@ TABLE_CODES: dict[str, ErrorCode] = {
     "DCP423": ErrorCode("partitions differ", "The table that is there has other partition columns than the job writes."),
     "DCP424": ErrorCode("change would lose data", "The declared columns differ from the table's in a way that would lose data."),
     "DCP425": ErrorCode("embedded catalog unusable", "The folder or the SQLite file of the embedded catalog cannot be used."),
-    "DCP426": ErrorCode("embedded catalog not installed", "The extra `local` is missing, which brings pyiceberg with SQLite."),
+    "DCP426": ErrorCode("Arrow not installed", "The extra `local` is missing, which brings Arrow."),
     "DCP427": ErrorCode("port taken", "The embedded catalog's server cannot listen on the port that it was given."),
     "DCP428": ErrorCode(
         "embedded catalog not started", "The embedded catalog's address was asked for before its server was started."

@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_dcp_provider.model.job import JobSpec
+from airflow_dcp_provider.runner.spark_conf import reserved_settings
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems
 from dag_factory.manifest.values import check_dates, check_executor_counts, check_memory, check_schedule, schedule_assets
 from dag_factory.primitives.model import AirflowDag, CoreEtlJob, IcebergTable
 
 _TAG_LIMIT = 100
+#: Where a manifest says what is no setting of its ``sparkConf``.
+_FIELDS = {"spark.driver.memory": "resources.driver.memory"}
 
 
 def check_resources(resources: Node | None, problems: Problems, *, mended: bool) -> None:
@@ -24,6 +27,15 @@ def check_resources(resources: Node | None, problems: Problems, *, mended: bool)
         check_memory(resources.get("executor", "memory"), problems)
         if not mended:
             check_executor_counts(resources.get("executor"), problems)
+
+
+def check_spark_conf(settings: Node | None, problems: Problems) -> None:
+    """Record DCP139 for settings that the Spark Runner refuses in every environment."""
+    found = settings.fields if settings else {}
+    # Only names count, values may be anything.
+    for name in reserved_settings(dict.fromkeys(found, "")):
+        hint = f"write `{_FIELDS[name]}` instead" if name in _FIELDS else "remove it; the environment's connection says what it is"
+        problems.add("DCP139", f"`{name}` is the environment's to set", found[name].key_position, hint)
 
 
 def check_orchestration(orchestration: Node | None, problems: Problems) -> None:

@@ -27,6 +27,7 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
             check_label_name(found, name, problems)
     check_labels(manifest.get("metadata", "labels"), problems)
     job_parts.check_resources(spec.get("resources"), problems, mended=manifest.mended)
+    job_parts.check_spark_conf(spec.get("sparkConf"), problems)
     job_parts.check_orchestration(orchestration, problems)
     parameters = job_parts.plain(spec.get("orchestration", "parameters"), {})
     check_templates(manifest.root, None if manifest.mended else parameters, problems, manifest.sources)

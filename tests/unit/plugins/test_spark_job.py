@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_dcp_provider.model.errors import ManifestError
+from airflow_dcp_provider.model.errors import ManifestError, Position
 from airflow_dcp_provider.model.job import EngineSpec, ExecutorResources, RetryPolicy, Sink, Source
 from airflow_dcp_provider.runner.identity import fingerprint
 from dag_factory.compiled import CompileSettings, compile_manifest
@@ -100,6 +100,21 @@ def test_values_reach_spark_as_texts(compile_files: Compile) -> None:
     compiled = compile_files({"job.yaml": text})
     assert compiled is not None
     assert compiled.jobs["local"].job.spark_conf == {"a": "4", "b": "true", "c": "x", "d": "0.5"}
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("spark.sql.catalog.x.uri", "remove it; the environment's connection says what it is"),
+        ("spark.driver.memory", "write `resources.driver.memory` instead"),
+    ],
+)
+def test_what_every_environment_refuses_in_spark_conf_is_an_error(compile_files: Compile, name: str, hint: str) -> None:
+    text = SPARK_JOB.replace("  coreEtl:", f"  sparkConf: {{spark.executor.memoryOverhead: 1g, {name}: 8}}\n  coreEtl:")
+    with pytest.raises(ManifestError) as error:
+        compile_files({"job.yaml": text})
+    (problem,) = error.value.problems
+    assert (problem.code, problem.position, problem.hint) == ("DCP139", Position("job.yaml", 10, 50), hint)
 
 
 @pytest.mark.parametrize("schedule", ['["iceberg://pedregal/raw/events"]', '{assets: ["iceberg://pedregal/raw/events"]}'])

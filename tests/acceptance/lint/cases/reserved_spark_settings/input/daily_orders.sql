@@ -1,0 +1,1 @@
+SELECT order_id FROM datalake.raw_orders
