@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import zipfile
 from dataclasses import replace
 from typing import Any
@@ -200,21 +201,53 @@ class TestSecrets:
             spec(environment, spark_conf=setting if where == "manifest" else {})
         assert "hush" not in str(caught.value)
 
+    def test_what_a_secret_gives_stands_nowhere_else_whatever_its_name(self):
+        secrets = {"pedregal": {"secret": "iceberg", "keys": {"header.X-Tenant": "tenant"}}}
+        environment = Environment("test", "kubeflow", catalog_secrets=secrets)
+        assert "hush" not in json.dumps(rendered(environment, {"pedregal": {**REST["pedregal"], "header.X-Tenant": "hush"}}))
+        with pytest.raises(DcpEnvironmentError, match="stand in clear"):
+            spec(environment, spark_conf={"spark.sql.catalog.pedregal.header.X-Tenant": "hush"})
+
+    def test_the_name_of_a_key_at_aws_is_no_secret(self):
+        key = {"spark.hadoop.fs.s3a.encryption.key": "arn:aws:kms:eu-west-1:1:key/2"}
+        assert spec(spark_conf=key)["sparkConf"].items() >= key.items()
+
     @pytest.mark.parametrize(
         "name",
         [
             *("credential", "token", "s3.access-key-id", "s3.secret-access-key", "s3.session-token", "header.Authorization"),
             *("spark.hadoop.fs.s3a.secret.key", "spark.hadoop.fs.s3a.access.key", "spark.ssl.keyPassword", "adls.account-key"),
+            *("adls.sas-token.lake", "adls.connection-string.lake", "fs.s3a.encryption.key", "gcs.decryption-key", "credentials"),
+            "spark.hadoop.fs.azure.account.key.lake.dfs.core.windows.net",
+            "spark.hadoop.fs.azure.account.oauth2.client.secret.lake.dfs.core.windows.net",
+            "spark.hadoop.fs.azure.sas.box.lake.blob.core.windows.net",
+            "spark.hadoop.fs.azure.sas.fixed.token.lake.dfs.core.windows.net",
+            *("header.X-Api-Key", "google.cloud.auth.service.account.private.key"),
         ],
     )
     def test_secret_by_name(self, name):
         assert is_secret(name)
+        # Spark hides it too.
+        assert re.search(spec()["sparkConf"]["spark.redaction.regex"], name)
 
     @pytest.mark.parametrize(
         "name",
         [
             *("uri", "warehouse", "oauth2-server-uri", "scope", "token-refresh-enabled", "s3.endpoint", "io-impl"),
             *("spark.sql.shuffle.partitions", "spark.kubernetes.driver.secretKeyRef.X", "spark.redaction.regex"),
+            *("key.serializer", "spark.sql.redaction.string.regex", "spark.hadoop.fs.s3a.aws.credentials.provider"),
+            *("spark.security.credentials.hive.enabled", "spark.kerberos.renewal.credentials", "spark.authenticate.secret.file"),
+            *("spark.hadoop.hadoop.security.authorization", "spark.hadoop.hadoop.security.credential.provider.path"),
+            *("spark.kubernetes.kerberos.tokenSecret.name", "spark.ssl.privateKey", "spark.kafka.clusters.a.sasl.token.mechanism"),
+            *("adls.sas-token-expires-at-ms.lake", "spark.hadoop.fs.azure.account.auth.type.lake.dfs.core.windows.net"),
+            "spark.hadoop.fs.azure.account.oauth2.client.endpoint.lake.dfs.core.windows.net",
+            "spark.hadoop.fs.azure.account.oauth2.token.file.lake.dfs.core.windows.net",
+            "spark.hadoop.fs.azure.sas.token.provider.type.lake.dfs.core.windows.net",
+            *(
+                "spark.hadoop.fs.azure.sas.expiry.period",
+                "spark.io.encryption.keySizeBits",
+                "spark.hadoop.fs.s3a.bucket.disaster.path",
+            ),
         ],
     )
     def test_not_secret_by_name(self, name):

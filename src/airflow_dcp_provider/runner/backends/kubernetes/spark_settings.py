@@ -21,9 +21,20 @@ SECRET_SETTINGS = "DCP_SECRET_SETTINGS"  # noqa: S105 - a name
 _ICEBERG_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 _SPARK_CATALOG = "org.apache.iceberg.spark.SparkCatalog"
 
+# What tells a secret by its setting's name; Python reads these as Java does. A private key without a dot is Spark's path of one.
+_TELLTALE_WORDS = (
+    r"passw(or)?d|token|secret([-._]?(access[-._]?)?key)?|access[-._]?key([-._]?id)?|(account|api)[-._]?key|private[-._]key"
+    r"|connection[-._]?string|(?<![a-z])sas([-._]?key)?"
+)
+_TELLTALE_ENDS = r"(?<!renewal\.)credentials?|(?<!security\.)authorization|(en|de)cryption[-._]?key"
+
+# After such a word: not the secret itself, but where it is or how it is got.
+_ABOUT_SECRETS = r"endpoint|expiry|file|id|mode|name|provider|renew|token|type|uri|url"
+
 _SECRET = re.compile(
-    r"(credential|password|passwd|token|secret|secret[-._]?(access[-._]?)?key|access[-._]key([-._]id)?|account[-._]key|api[-._]?key"
-    r"|private[-._]key|authorization)$",
+    rf"({_TELLTALE_WORDS}|{_TELLTALE_ENDS})$"
+    # Azure's settings end in the account that they are for.
+    rf"|\b(adls|azure)\..*({_TELLTALE_WORDS})(\.(?!({_ABOUT_SECRETS})(\.|$))[^.]+)+$",
     re.IGNORECASE,
 )
 
@@ -35,12 +46,17 @@ _DEFAULTS = {
 }
 
 #: Spark shows and logs its settings; what looks like a secret is left out of both.
-_REDACTION = "(?i)secret|password|passwd|token|access[.-]?key|account[.-]?key|credential|authorization"
+_REDACTION = rf"(?i){_TELLTALE_WORDS}|{_TELLTALE_ENDS}"
 
 
 def is_secret(setting: str) -> bool:
     """Whether a setting or a catalog's property holds what only its reader may know, by its name."""
     return bool(_SECRET.search(setting))
+
+
+def _in_clear(setting: str, value: str) -> bool:
+    """Whether this would show a secret; the name that AWS gave a key is none."""
+    return bool(value) and is_secret(setting) and not value.startswith("arn:")
 
 
 def spark_conf(job: JobSpec, environment: Environment, catalogs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -50,8 +66,11 @@ def spark_conf(job: JobSpec, environment: Environment, catalogs: Mapping[str, Ma
     :raises DcpEnvironmentError: DCP412 when a credential could only be written in clear.
     """
     asked = {**environment.spark_defaults, **job.spark_conf}
+    secret = {
+        f"spark.sql.catalog.{alias}.{name}" for alias, source in environment.catalog_secrets.items() for name in source["keys"]
+    }
     for setting in sorted(asked):
-        if is_secret(setting) and asked[setting]:
+        if setting in secret or _in_clear(setting, asked[setting]):
             raise DcpEnvironmentError(
                 f"{setting} of {job.manifest_id} would stand in clear in a resource of environment {environment.name}",
                 code="DCP412",
@@ -92,7 +111,7 @@ def _catalog_properties(environment: Environment, catalogs: Mapping[str, Mapping
     for alias, own in sorted(catalogs.items()):
         prefix = f"spark.sql.catalog.{alias}"
         by_secret = (environment.catalog_secrets.get(alias) or {}).get("keys") or {}
-        missing = sorted(key for key, value in own.items() if is_secret(key) and value and key not in by_secret)
+        missing = sorted(key for key, value in own.items() if _in_clear(key, value) and key not in by_secret)
         if missing:
             raise DcpEnvironmentError(
                 f"environment {environment.name} names no Secret for {', '.join(missing)} of catalog `{alias}`",
@@ -103,7 +122,9 @@ def _catalog_properties(environment: Environment, catalogs: Mapping[str, Mapping
         properties[prefix] = _SPARK_CATALOG
         # A cached table would hide what another run commits meanwhile.
         properties[f"{prefix}.cache-enabled"] = "false"
-        properties.update({f"{prefix}.{key}": value for key, value in own.items() if not is_secret(key)})
+        # Whatever its name, a property that comes from a Secret does not stand here too.
+        plain = {key: value for key, value in own.items() if key not in by_secret and (value or not is_secret(key))}
+        properties.update({f"{prefix}.{key}": value for key, value in plain.items()})
     return properties
 
 
