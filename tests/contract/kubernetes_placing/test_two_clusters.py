@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +21,7 @@ from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import Actor, AttemptRef, AttemptRequest
 from airflow_dcp_provider.model.job import JobSpec
-from airflow_dcp_provider.model.names import resource_name
+from airflow_dcp_provider.model.names import resource_name, short_hash
 from tests.support.kubernetes.api_server import ApiServer
 
 IDENTITY = "6f1c3a52-0000-4000-8000-000000000001"
@@ -27,22 +29,39 @@ JOB = JobSpec("growth/daily", "daily", "test", team="growth", rendered=True)
 NAMES = ("one", "two")
 
 
+@pytest.fixture(scope="module")
+def pair(kubernetes_programs: Path) -> Iterator[dict[str, ApiServer]]:
+    """Two clusters, which a test may stop and start."""
+    found = {name: ApiServer(kubernetes_programs) for name in NAMES}
+    try:
+        for server in found.values():
+            server.start()
+        yield found
+    finally:
+        for server in found.values():
+            server.stop()
+
+
 @pytest.fixture
-def servers(new_api_server: Callable[[], ApiServer], monkeypatch: pytest.MonkeyPatch) -> dict[str, ApiServer]:
-    """A cluster each, with its Airflow connection and the namespace of the environment."""
+def servers(pair: dict[str, ApiServer], monkeypatch: pytest.MonkeyPatch) -> dict[str, ApiServer]:
+    """A cluster each, with its Airflow connection and a namespace of the test's own."""
     # What this process learns of their health is the test's own.
     monkeypatch.setattr(placements, "_CIRCUITS", Circuits())
-    found = {}
-    for name in NAMES:
-        found[name] = server = new_api_server()
-        server.namespace("sjns-playground-test")
+    for name, server in pair.items():
+        server.namespace(namespace())
         extra = {"kube_config": json.dumps(server.kube_config())}
         monkeypatch.setenv(f"AIRFLOW_CONN_K8S_{name.upper()}", json.dumps({"conn_type": "kubernetes", "extra": extra}))
-    return found
+    return pair
+
+
+def namespace() -> str:
+    """Return the environment's namespace in the test that runs."""
+    test = os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].partition(" ")[0]
+    return f"placing-{short_hash(test)}"
 
 
 def environment() -> Environment:
-    clusters = [{"name": name, "connection": f"k8s_{name}"} for name in NAMES]
+    clusters = [{"name": name, "connection": f"k8s_{name}", "namespace": namespace()} for name in NAMES]
     extra = {"backend": "kubeflow", "clusters": clusters, "image_rules": {"default": "spark:3.5.5"}}
     return parse_environment("test", "dcp_test", extra)
 
@@ -59,7 +78,7 @@ def request(placement: Placement) -> AttemptRequest:
 
 def held(servers: dict[str, ApiServer]) -> list[str]:
     """Return the clusters that have an application."""
-    path = "/apis/sparkoperator.k8s.io/v1beta2/sparkapplications"
+    path = f"/apis/sparkoperator.k8s.io/v1beta2/namespaces/{namespace()}/sparkapplications"
     return [name for name, server in servers.items() if server.request("GET", path)["items"]]
 
 
