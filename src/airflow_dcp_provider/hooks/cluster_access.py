@@ -71,14 +71,16 @@ def apis_of(environment: Environment) -> Callable[[str], KubernetesApi]:
     Each cluster's connection is read and its client made when it is first asked for. Clusters share nothing.
     """
     made: dict[str, KubernetesApi] = {}
-    lock = threading.Lock()
+    # The same thread may come in twice: Airflow calls `on_kill` in a signal handler, which asks for the client whose connection
+    # the interrupted code may just be reading.
+    lock = threading.RLock()
 
     def api_for(name: str) -> KubernetesApi:
         from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
 
         with lock:
             if name not in made:
-                made[name] = KubernetesApi(cluster_access(cluster_of(environment, name)))
+                made.setdefault(name, KubernetesApi(cluster_access(cluster_of(environment, name))))
             return made[name]
 
     return api_for

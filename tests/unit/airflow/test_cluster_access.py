@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_dcp_provider.hooks.cluster_access import apis_of, cluster_access
 from airflow_dcp_provider.model.cluster import Cluster
@@ -84,3 +86,23 @@ def test_clusters_share_no_client_and_each_has_one(connection):
     with pytest.raises(DcpEnvironmentError, match="no cluster `asia`") as caught:
         api_for("asia")
     assert "eu, us" in caught.value.hint
+
+
+def test_a_signal_handler_gets_the_client_that_the_interrupted_code_is_making(connection, monkeypatch):
+    """As ``on_kill`` does: it runs on the same thread, in the middle of reading the connection."""
+    connection("k8s_eu", {"kube_config": json.dumps(kube_config("https://eu"))})
+    api_for = apis_of(Environment("test", clusters=(Cluster("eu", "k8s_eu"),)))
+    read, got = BaseHook.get_connection, []
+
+    def interrupted(conn_id):
+        monkeypatch.setattr(BaseHook, "get_connection", read)
+        got.append(api_for("eu"))
+        return read(conn_id)
+
+    monkeypatch.setattr(BaseHook, "get_connection", interrupted)
+    # In a thread of its own, so that a deadlock fails the test and does not hang it.
+    interrupted_code = threading.Thread(target=lambda: got.append(api_for("eu")), daemon=True)
+    interrupted_code.start()
+    interrupted_code.join(10)
+    assert len(got) == 2, "the handler waits for the code that it interrupted"
+    assert got[0] is got[1] is api_for("eu")
