@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -23,6 +24,9 @@ from dag_factory.manifest.problems import Problems, did_you_mean, hint_for
 _PARTIAL = "#/$defs/partial"
 #: A manifest with more violations is not looked at further: each costs one more check.
 _MOST_MENDED = 100
+
+#: An example of a field that is a number with a unit, as 8g.
+_SIZE = re.compile(r"(\d+)([A-Za-z]+)")
 
 _TYPE_NAMES = {
     "object": "a map",
@@ -240,6 +244,8 @@ def _wrong_type(error: _Violation, node: Node, root: Node, problems: Problems) -
 
 def _type_hint(wanted: list[str], node: Node, error: _Violation) -> str:
     if "string" in wanted and isinstance(node.value, int | float):
+        if error.schema.get("examples") and (size := _SIZE.fullmatch(str(error.schema["examples"][0]))):
+            return _size_hint(node, size)
         written = str(node.value).lower() if isinstance(node.value, bool) else str(node.value)
         return f'put it in quotes: "{written}"'
     if "integer" in wanted and node.text.strip().lstrip("-").isdigit():
@@ -249,6 +255,14 @@ def _type_hint(wanted: list[str], node: Node, error: _Violation) -> str:
     if "array" in wanted and not node.is_map:
         return "write a list: one item a line, each after `- `, or [a, b]"
     return _example(error)
+
+
+def _size_hint(node: Node, usual: re.Match[str]) -> str:
+    """Return how to write a number as a size; its unit is left to the reader where that of the usual size would be too large."""
+    number, unit = int(usual.group(1)), usual.group(2)
+    if isinstance(node.value, int) and not isinstance(node.value, bool) and 0 < node.value <= 100 * number:
+        return f"write it with a unit: {node.value}{unit}"
+    return f"write it with a unit, for example {usual.group()}"
 
 
 def _not_among(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_dcp_provider.model.errors import Problem
+from dag_factory.manifest.problems import Problems
+from dag_factory.manifest.schema_check import SchemaChecker
+from dag_factory.manifest.settings import CompileSettings
+from dag_factory.manifest.yaml_reader import read_yaml
+
+SIZE = {"type": "string", "examples": ["8g"]}
+VERSION = {"type": "string", "examples": ["3.5"]}
+CHECKER = SchemaChecker({"type": "object", "properties": {"size": SIZE, "version": VERSION}})
+
+
+def found(text: str) -> tuple[Problem, ...]:
+    node = read_yaml(text, "f.yaml", CompileSettings())
+    assert node is not None
+    problems = Problems()
+    CHECKER.check(node, problems)
+    return problems.sorted()
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("size: 16", "write it with a unit: 16g"),
+        ("size: 800", "write it with a unit: 800g"),
+        # Nobody means 2048g.
+        ("size: 2048", "write it with a unit, for example 8g"),
+        ("size: 0", "write it with a unit, for example 8g"),
+        ("size: -1", "write it with a unit, for example 8g"),
+        ("size: 1.5", "write it with a unit, for example 8g"),
+        ("size: true", "write it with a unit, for example 8g"),
+        ("version: 3.5", 'put it in quotes: "3.5"'),
+        ("version: true", 'put it in quotes: "true"'),
+    ],
+)
+def test_what_to_write_in_place_of_a_number(text: str, hint: str) -> None:
+    (problem,) = found(text)
+    assert (problem.code, problem.hint) == ("DCP111", hint)
