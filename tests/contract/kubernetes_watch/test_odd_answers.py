@@ -6,7 +6,7 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from aiohttp import web
 from airflow_dcp_provider.runner.backends.kubernetes.watch import NamespaceWatch
 from airflow_dcp_provider.runner.backends.kubernetes.watch_client import WatchClient
 from airflow_dcp_provider.runner.backends.kubernetes.watch_values import Told
+from airflow_dcp_provider.runner.metrics import Metrics
 from tests.contract.kubernetes_watch.cluster import QUICK, applications, list_path, until
 from tests.contract.kubernetes_watch.test_watch import told, waiting
 
@@ -84,7 +85,9 @@ class Script:
 
 
 @asynccontextmanager
-async def scripted(*answers: Answer, auth: httpx2.Auth | None = None) -> AsyncIterator[tuple[NamespaceWatch, Script]]:
+async def scripted(
+    *answers: Answer, auth: httpx2.Auth | None = None, metrics: Metrics | None = None, client: type[WatchClient] = WatchClient
+) -> AsyncIterator[tuple[NamespaceWatch, Script]]:
     script = Script(*answers)
     app = web.Application()
     app.router.add_get(list_path("team") + "{name:.*}", script.answer)
@@ -96,9 +99,9 @@ async def scripted(*answers: Answer, auth: httpx2.Auth | None = None) -> AsyncIt
     options = {"base_url": f"http://127.0.0.1:{port}", "auth": auth, "proxy": None, "trust_env": False}
 
     async def connect() -> WatchClient:
-        return WatchClient("scripted", {**options, "verify": ssl.create_default_context()})
+        return client("scripted", {**options, "verify": ssl.create_default_context()})
 
-    watch = NamespaceWatch(connect, applications("team"), timing=QUICK)
+    watch = NamespaceWatch(connect, applications("team"), timing=QUICK, metrics=metrics)
     try:
         yield watch, script
     finally:
@@ -168,6 +171,53 @@ async def test_the_other_operators_state_is_read_too() -> None:
         await until(lambda: len(script.asked) >= 2)
         assert watch._states == {"job": "Succeeded"}
         waiter.cancel()
+
+
+class BrokenMetrics:
+    """A metrics system that cannot be reached."""
+
+    def count(self, name: str, tags: Mapping[str, str], amount: int = 1) -> None:
+        raise OSError("no route to the metrics")
+
+    def seconds(self, name: str, value: float, tags: Mapping[str, str]) -> None:
+        raise OSError("no route to the metrics")
+
+    def level(self, name: str, value: float, tags: Mapping[str, str]) -> None:
+        raise OSError("no route to the metrics")
+
+
+async def test_figures_that_nobody_takes_cost_no_watch(caplog: pytest.LogCaptureFixture) -> None:
+    change = {"type": "MODIFIED", "object": application("job", "COMPLETED", "2")}
+    async with scripted(
+        refused(500), listed(application("job", "RUNNING")), streamed(change, hold=True), metrics=BrokenMetrics()
+    ) as (watch, script):
+        assert await told(watch, "job") is Told.ENDED
+        assert len(script.asked) == 3
+    assert caplog.text.count("no route to the metrics") == 1
+
+
+class UnclosableClient(WatchClient):
+    async def close(self) -> None:
+        await super().close()
+        raise RuntimeError("never thought of")
+
+
+async def test_a_connection_that_cannot_be_closed_costs_no_watch() -> None:
+    async with scripted(refused(500), refused(500), listed(application("job", "COMPLETED")), client=UnclosableClient) as (watch, _):
+        assert await told(watch, "job") is Told.ENDED
+
+
+async def test_a_watch_that_was_ended_begins_again_with_the_next_who_waits() -> None:
+    async with scripted(listed(application("job", "RUNNING"))) as (watch, script):
+        first = waiting(watch, "job")
+        await until(lambda: len(script.asked) == 2)
+        assert watch._running is not None
+        watch._running.cancel()
+        await asyncio.wait([watch._running])
+        second = waiting(watch, "job")
+        await until(lambda: len(script.asked) == 3)
+        for waiter in (first, second):
+            waiter.cancel()
 
 
 async def test_credentials_are_sent_with_every_request() -> None:

@@ -86,6 +86,8 @@ class NamespaceWatch:
         self._timing = timing or Timing()
         self._metrics = metrics
         self._tags = tags or {}
+        #: A figure was lost; that is said once.
+        self._unmeasured = False
         self._client: WatchClient | None = None
         self._waiters: dict[str, list[_Waiter]] = {}
         #: Name -> state of every application, as of ``_version``; None until the first list is whole.
@@ -216,7 +218,7 @@ class NamespaceWatch:
     # Watching
 
     def _begin(self) -> None:
-        if self._running is None:
+        if self._running is None or self._running.done():
             self._last_good = time.monotonic()
             # A task of its own context: what it logs is the triggerer's, not the first waiter's.
             self._running = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
@@ -231,7 +233,11 @@ class NamespaceWatch:
                     # It was up for a while. Connections end; that is no failure.
                     delays = self._delays()
                     continue
-                await self._recover(problem)
+                try:
+                    await self._recover(problem)
+                except Exception:
+                    # Nothing known does this either, and those who wait need the next try.
+                    logger.exception("the watch of %s begins again unprepared", self._applications.path)
                 await asyncio.sleep(_asked_delay(problem) or next(delays))
         finally:
             await self._disconnect()
@@ -257,15 +263,15 @@ class NamespaceWatch:
         """Prepare to begin again after a failure, and tell those who have waited too long for sight of the cluster."""
         self._count("dcp.watch.failures")
         logger.warning("the watch of %s broke and begins again: %s", self._applications.path, getattr(problem, "message", problem))
+        now, patience = time.monotonic(), self._timing.refused_patience if _is_refusal(problem) else self._timing.patience
+        for waiter in [waiter for waiters in self._waiters.values() for waiter in waiters]:
+            if now - max(waiter.came, self._last_good) >= patience:
+                waiter.tell(Told.UNREADABLE)
         if is_expired(problem):
             self._version = ""
         else:
             # A new connection, with the credentials as they are now.
             await self._disconnect()
-        now, patience = time.monotonic(), self._timing.refused_patience if _is_refusal(problem) else self._timing.patience
-        for waiter in [waiter for waiters in self._waiters.values() for waiter in waiters]:
-            if now - max(waiter.came, self._last_good) >= patience:
-                waiter.tell(Told.UNREADABLE)
 
     async def _disconnect(self) -> None:
         client, self._client = self._client, None
@@ -331,12 +337,21 @@ class NamespaceWatch:
             longest = min(longest * 2, self._timing.longest_delay)
 
     def _count(self, name: str) -> None:
-        if self._metrics is not None:
-            self._metrics.count(name, self._tags)
+        self._measure(lambda metrics: metrics.count(name, self._tags))
 
     def _level(self) -> None:
-        if self._metrics is not None:
-            self._metrics.level("dcp.watch.waiting", float(self.waiting), self._tags)
+        self._measure(lambda metrics: metrics.level("dcp.watch.waiting", float(self.waiting), self._tags))
+
+    def _measure(self, report: Callable[[Metrics], None]) -> None:
+        """Report a figure. Whatever ails the metrics, the watch goes on."""
+        if self._metrics is None:
+            return
+        try:
+            report(self._metrics)
+        except Exception as error:  # noqa: BLE001 - a figure that is lost is no reason to lose sight of the jobs
+            if not self._unmeasured:
+                logger.warning("the watch of %s is not measured: %s", self._applications.path, error)
+            self._unmeasured = True
 
 
 def _deadline_is_over(waiter: _Waiter) -> None:
