@@ -250,10 +250,11 @@ def _resolve(
     """
     found = []
     checker = _checker(plugin)
+    base = variants[0].root
     for variant in variants:
         resolved = ResolvedManifest(variant.root, variant.environment, name, files.settings, files)
         is_base = variant is variants[0]
-        if sound and (is_base or checker.check_merged(variant.root, problems, may_lack=variant.may_lack)):
+        if sound and (is_base or checker.check_merged(variant.root, problems, base=base, may_lack=variant.may_lack)):
             problems.extend(plugin.lint(resolved))
         elif mended := checker.mended(variant.root):
             rest = plugin.lint(replace(resolved, root=mended, mended=True))

@@ -105,15 +105,16 @@ class SchemaChecker:
         """Record every value in a part of a manifest that may not be so; what is missing is no violation."""
         return self._values is None or self._record(self._values, part, problems)
 
-    def check_merged(self, manifest: Node, problems: Problems, *, may_lack: bool) -> bool:
+    def check_merged(self, manifest: Node, problems: Problems, *, base: Node, may_lack: bool) -> bool:
         """Record what a manifest lacks once overrides are merged; return whether it lacks nothing.
 
+        :param base: the manifest before, which lacks nothing.
         :param may_lack: whether the overrides removed something or added to a list of maps. All else that they do was checked in
             the manifest and in the overrides as they stand.
         """
         if self._values is not None and not may_lack:
             return True
-        return self._record(self._wholeness, manifest, problems)
+        return self._record(self._wholeness, manifest, problems, base)
 
     def mended(self, manifest: Node) -> Node | None:
         """Return a manifest without what violates the schema in it, for further checks; None when too little of it is left."""
@@ -128,12 +129,12 @@ class SchemaChecker:
             found = mend(found, fault, self._documented)
         return None
 
-    def _record(self, validator: Draft202012Validator, node: Node, problems: Problems) -> bool:
+    def _record(self, validator: Draft202012Validator, node: Node, problems: Problems, base: Node | None = None) -> bool:
         good = True
         for error in validator.iter_errors(node.plain()):
             good = False
             for leaf in _leaves(error):
-                _explain(_Violation.of(leaf, node, self._documented), node, problems)
+                _explain(_Violation.of(leaf, node, self._documented, base), node, problems)
         return good
 
 
@@ -161,6 +162,7 @@ class _Violation:
     :param keyword: the schema's keyword that is violated, ``rule`` its value, ``schema`` the object that holds it.
     :param path: names and places that lead to the value, ``where`` as a reader writes it.
     :param documented: what the whole schema says of each field that it knows.
+    :param base: the manifest that was merged with the overrides of an environment; None when it was not.
     """
 
     keyword: str
@@ -171,14 +173,17 @@ class _Violation:
     instance: Any
     where: str
     documented: Mapping[str, Mapping[str, Any]]
+    base: Node | None = None
 
     @classmethod
-    def of(cls, error: ValidationError, root: Node, documented: Mapping[str, Mapping[str, Any]]) -> _Violation:
+    def of(
+        cls, error: ValidationError, root: Node, documented: Mapping[str, Mapping[str, Any]], base: Node | None = None
+    ) -> _Violation:
         """Return ``error`` of ``root``'s check in plain types."""
         schema = error.schema if isinstance(error.schema, Mapping) else {}
         path = tuple(error.absolute_path)
         keyword, rule = str(error.validator), error.validator_value
-        return cls(keyword, rule, schema, path, error.message, error.instance, _written(path, root), documented)
+        return cls(keyword, rule, schema, path, error.message, error.instance, _written(path, root), documented, base)
 
 
 def _leaves(error: ValidationError) -> Iterator[ValidationError]:
@@ -230,10 +235,27 @@ def _meant_another(error: _Violation, node: Node, root: Node) -> str:
     name = node.get("name")
     if name is None or not name.text or not error.path:
         return ""
-    siblings = root.nearest(error.path[:-1]).items
-    others = [each.fields["name"].text for each in siblings if each is not node and "name" in each.fields]
-    close = difflib.get_close_matches(name.text, [other for other in others if other != name.text], n=1, cutoff=0.7)
+    if error.base is not None:
+        return _not_to_override(name.text, error.path, error.base)
+    others = [other for other in _names(root.nearest(error.path[:-1])) if other != name.text]
+    close = difflib.get_close_matches(name.text, others, n=1, cutoff=0.7)
     return f"it is a new one; to override an existing one write its name, did you mean `{close[0]}`?" if close else ""
+
+
+def _not_to_override(name: str, path: Sequence[str | int], base: Node) -> str:
+    """Return what could be overridden in place of an item that ``base`` does not have, or nothing."""
+    names = _names(base.get(*path[:-1]))
+    if not names or name in names:
+        return ""
+    found = (
+        f"no {str(path[-2]).removesuffix('s')} `{name}` to override; there {'are' if len(names) > 1 else 'is'}: {', '.join(names)}"
+    )
+    near = did_you_mean(name, names) if len(names) > 1 else ""
+    return f"{found}; {near}" if near else found
+
+
+def _names(items: Node | None) -> list[str]:
+    return [each.fields["name"].text for each in (items.items if items else ()) if "name" in each.fields]
 
 
 def _wrong_type(error: _Violation, node: Node, root: Node, problems: Problems) -> None:  # noqa: ARG001

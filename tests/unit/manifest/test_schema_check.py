@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_dcp_provider.model.errors import Problem
+from airflow_dcp_provider.model.errors import ManifestError, Problem
 from dag_factory.manifest.problems import Problems
 from dag_factory.manifest.schema_check import SchemaChecker
 from dag_factory.manifest.settings import CompileSettings
 from dag_factory.manifest.yaml_reader import read_yaml
+from tests.unit.manifest.conftest import SPARK_JOB, Compile
 
 SIZE = {"type": "string", "examples": ["8g"]}
 VERSION = {"type": "string", "examples": ["3.5"]}
@@ -39,3 +40,31 @@ def found(text: str) -> tuple[Problem, ...]:
 def test_what_to_write_in_place_of_a_number(text: str, hint: str) -> None:
     (problem,) = found(text)
     assert (problem.code, problem.hint) == ("DCP111", hint)
+
+
+USERS = "        - {name: users, database: raw, table: users}\n      transformations:"
+
+
+@pytest.mark.parametrize(
+    ("changes", "override", "hint"),
+    [
+        ({}, "{name: raw_event}", "no source `raw_event` to override; there is: raw_events"),
+        ({}, "{name: clicks}", "no source `clicks` to override; there is: raw_events"),
+        ({"      transformations:": USERS}, "{name: clicks}", "no source `clicks` to override; there are: raw_events, users"),
+        (
+            {"      transformations:": USERS},
+            "{name: user}",
+            "no source `user` to override; there are: raw_events, users; did you mean `users`?",
+        ),
+        ({}, "{name: raw_events, $remove: [table]}", "for example table: events"),
+    ],
+)
+def test_an_override_of_what_is_not_there_is_told_what_is(
+    compile_files: Compile, changes: dict[str, str], override: str, hint: str
+) -> None:
+    text = f"{SPARK_JOB}  environments:\n    test:\n      coreEtl: {{jobSpec: {{sources: [{override}]}}}}\n"
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    with pytest.raises(ManifestError) as error:
+        compile_files({"job.yaml": text})
+    assert {(problem.code, problem.hint) for problem in error.value.problems} == {("DCP112", hint)}
