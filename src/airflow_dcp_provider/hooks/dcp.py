@@ -9,13 +9,16 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_dcp_provider.hooks.connection_extra import extra_of
 from airflow_dcp_provider.hooks.environment_fields import FIELDS, field_behaviour, parse_environment
 from airflow_dcp_provider.model.environment import Environment, canonical_environment
-from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.model.errors import DcpEnvironmentError, DcpError
 from airflow_dcp_provider.runner.runner import SparkRunner
 
 CONNECTION_PREFIX = "dcp_"
 
 #: Names under which an environment's connection is looked for, beside ``dcp_<name>`` itself.
 _ALIASES = {"prod": "dcp_production"}
+
+#: Stands for an environment of which only the fields are known.
+_NAMELESS = "playground_nameless"
 
 
 class DcpHook(BaseHook):
@@ -91,15 +94,23 @@ class DcpHook(BaseHook):
         return runner_for(self.get_environment())
 
     def test_connection(self) -> tuple[bool, str]:
-        """Whether the environment can be read and its backend is offered, and one sentence on it."""
-        from airflow_dcp_provider.model.errors import DcpError
+        """Whether the environment can be read and its backend is offered, and one sentence on it.
+
+        Airflow tests a connection under an id of its own making, which names no environment; all but the name is tested then.
+        """
+        from airflow_dcp_provider.hooks.runners import runner_for
 
         try:
-            environment = self.get_environment()
-            self.get_runner()
+            name = canonical_environment(self.dcp_conn_id.removeprefix(CONNECTION_PREFIX))
+        except DcpEnvironmentError:
+            name = ""
+        try:
+            environment = self._environment(name or _NAMELESS)
+            runner_for(environment)
         except DcpError as error:
             return False, str(error)
-        return True, f"environment {environment.name} runs on the backend {environment.backend}"
+        which = f"environment {name}" if name else "an environment with these fields"
+        return True, f"{which} runs on the backend {environment.backend}"
 
 
 def environment_for(name: str) -> Environment:

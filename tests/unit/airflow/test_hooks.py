@@ -15,7 +15,7 @@ from airflow_dcp_provider.hooks.environment_fields import FIELDS, parse_environm
 from airflow_dcp_provider.hooks.runners import runner_for, spark_catalogs, store_url
 from airflow_dcp_provider.hooks.settings import read_settings
 from airflow_dcp_provider.model.cluster import Cluster
-from airflow_dcp_provider.model.environment import CatalogRef, Environment
+from airflow_dcp_provider.model.environment import CatalogRef, Environment, SecretKey
 from airflow_dcp_provider.model.errors import CapabilityError, DcpEnvironmentError
 from airflow_dcp_provider.model.execution import AttemptRef
 from airflow_dcp_provider.model.images import Images
@@ -42,13 +42,13 @@ WHOLE: dict[str, Any] = {
         "lake": {"connection": "iceberg_lake", "mode": "read"},
     },
     "write_catalog": "pedregal",
-    "catalog_secrets": {"pedregal": {"secret": "iceberg-prod", "keys": {"credential": "oauth"}}},
+    "catalog_secrets": {"pedregal": {"credential": "iceberg-prod/oauth"}},
     "image_registry": "registry.example.com/spark",
     "image_rules": {"3.5": "spark:3.5.5"},
     "image_policy": "digest",
     "allowed_registries": ["registry.example.com"],
     "image_core_etl": True,
-    "service_account": "spark",
+    "serviceaccount": "spark",
     "limits": {"driver_memory": "64g", "max_executors": 50, "max_executions": 20, "executor_cores": None},
     "ttl_seconds": 7200,
     "start_timeout_seconds": 300,
@@ -106,7 +106,7 @@ def test_reads_every_field(connection: Define) -> None:
         fluent_bit="registry.example.com/fluent-bit:3.1",
         sweep=True,
         live_logs=3,
-        catalog_secrets={"pedregal": {"secret": "iceberg-prod", "keys": {"credential": "oauth"}}},
+        catalog_secrets={"pedregal": {"credential": SecretKey("iceberg-prod", "oauth")}},
     )
 
 
@@ -153,13 +153,18 @@ def test_reads_the_text_of_older_forms() -> None:
         ({"limits": {"driver_memory": "much"}}, "DCP412", "has the limit `driver_memory`: `much` is not a memory size"),
         ({"limits": {"max_executors": "many"}}, "DCP412", "a whole number of `max_executors`"),
         ({"catalog_secrets": {"pedregal": "id:s3cret"}}, "DCP412", "describes the alias `pedregal` wrongly"),
-        ({"catalog_secrets": {"pedregal": {"secret": "x", "keys": {}}}}, "DCP412", "gives the alias `pedregal` no object"),
+        *(
+            ({"catalog_secrets": {"pedregal": {"credential": wrong}}}, "DCP412", "describes the alias `pedregal` wrongly")
+            for wrong in ("s3cret", "id:s3cret/key", "s3cret/", "/s3cret", "a/b/s3cret", "-/s3cret", "a/s3cret!", {"s3cret": "a/b"})
+        ),
+        ({"catalog_secrets": {"pedregal": {}}}, "DCP412", "describes the alias `pedregal` wrongly"),
+        ({"catalog_secrets": "s3cret"}, "DCP412", "is not JSON"),
         ({"image_policy": "latest"}, "DCP412", "names the unknown policy `latest`"),
         ({"labels": {"spark-runner/team": "x"}}, "DCP412", "sets the label `spark-runner/team`"),
         ({"labels": {"spark-role": "driver"}}, "DCP412", "sets the label `spark-role`"),
         ({"labels": {"a b": "x"}}, "DCP412", "has the label `a b`"),
         ({"labels": {"cost": "a/b"}}, "DCP412", "the value `a/b`"),
-        ({"service_account": "Spark!"}, "DCP412", "must be the name of a Kubernetes object"),
+        ({"serviceaccount": "Spark!"}, "DCP412", "must be the name of a Kubernetes object"),
         ({"tolerations": {"key": "x"}}, "DCP412", "must be a list of objects"),
         ({"sweep": "perhaps"}, "DCP412", "must be true or false"),
         ({"ttl_seconds": "soon"}, "DCP412", "must be a whole number of seconds"),
@@ -182,6 +187,9 @@ def test_suggests_the_field_that_was_meant() -> None:
     with pytest.raises(DcpEnvironmentError) as caught:
         parse_environment("test", "dcp_test", {"bakend": "local"})
     assert caught.value.hint == "did you mean `backend`?"
+    with pytest.raises(DcpEnvironmentError) as caught:
+        parse_environment("test", "dcp_test", {"service_account": "spark"})
+    assert caught.value.hint == "did you mean `serviceaccount`?"
 
 
 def test_dcp_local_need_not_be_defined() -> None:
@@ -242,6 +250,20 @@ def test_the_local_backend_runs_and_the_others_say_that_they_cannot(home: Path, 
     connection("dcp_test", {"backend": "yarn"})
     assert DcpHook("dcp_test").test_connection()[0] is False
     assert DcpHook("dcp_local").test_connection() == (True, "environment local runs on the backend local")
+
+
+def test_airflows_own_test_knows_the_fields_and_not_the_name(home: Path, connection: Define) -> None:
+    """The button in the UI tests what is in the form under a random id."""
+    hook = DcpHook("Xq3Zt9")
+    assert hook.test_connection()[0] is False
+    connection("Xq3Zt9", WHOLE)
+    assert hook.test_connection() == (True, "an environment with these fields runs on the backend kubeflow")
+    connection("Xq3Zt9", {"backend": "kubeflow", "clusters": [{"name": "eu"}]})
+    well, said = hook.test_connection()
+    assert not well
+    assert "the field `clusters` has a cluster without" in said
+    with pytest.raises(DcpEnvironmentError, match="is not an environment"):
+        hook.get_environment()
 
 
 def test_catalogs_lead_through_iceberg_connections(connection: Define) -> None:
