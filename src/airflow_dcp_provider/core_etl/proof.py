@@ -14,6 +14,9 @@ PARTITION = "dcp.partition"
 ROWS = "dcp.rows"
 RUN = "dcp.run"
 
+#: Names the execution in the snapshot that only makes room for the one that proves it. No proof: with it alone the day is empty.
+EMPTIES_FOR = "dcp.empties-for"
+
 #: So many partitions are named in the summary; the rest are counted.
 NAMED_PARTITIONS = 10
 

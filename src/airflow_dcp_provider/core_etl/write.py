@@ -2,7 +2,8 @@
 
 Overwrite, when `ds` partitions the table: one commit replaces the run's own day, whole, and every other partition that the result
 has rows of. It is one condition over the partition columns as long as there are at most ``PARTITION_LIMIT`` partitions whose values
-can be written exactly in a condition; beyond, the own day is emptied in a commit before the one that replaces partitions.
+can be written exactly in a condition; beyond, the own day is emptied in a commit before the one that replaces partitions,
+and only the latter proves the run.
 Without `ds`, the partitions of the result are replaced; without partitions, the whole table.
 
 Append happens once for a run: the summary of the snapshot names the run. Merge matches keys by ``<=>``, so a null key is a key
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from typing import Any, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 from pyspark.sql import Column, DataFrame, DataFrameWriterV2, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 -- as Spark's own documents name it
@@ -24,7 +25,7 @@ from .faults import EXIT_CRASH, DriverError
 from .iceberg import Table, commit_properties, create_table
 from .measure import PARTITION_LIMIT, Measured, spelled
 from .plan import SinkPlan, day_literal
-from .proof import ATTEMPT, EXECUTION_ID, PARTITION, ROWS, partition_text, summary
+from .proof import ATTEMPT, EMPTIES_FOR, EXECUTION_ID, PARTITION, ROWS, partition_text, summary
 from .report import SinkResult, unchanged, written
 from .spec import Job, identifier
 
@@ -75,7 +76,7 @@ def write(spark: SparkSession, job: Job, measured: Measured) -> SinkResult:
             if sink.mode == "append":
                 writer.append()
             else:
-                _overwrite(job, measured, writer, properties)
+                _overwrite(job, measured, writer)
 
         def find_own() -> Any:
             table.refresh()
@@ -120,7 +121,7 @@ def _partition(job: Job, measured: Measured) -> str:
     return partition_text(texts, total)
 
 
-def _overwrite(job: Job, measured: Measured, writer: DataFrameWriterV2, properties: Mapping[str, str]) -> None:
+def _overwrite(job: Job, measured: Measured, writer: DataFrameWriterV2) -> None:
     plan = measured.plan
     day = plan.day_column
     if not plan.sink.partition_by:
@@ -137,10 +138,9 @@ def _overwrite(job: Job, measured: Measured, writer: DataFrameWriterV2, properti
         writer.overwrite(own_day | condition(plan.sink.partition_by, measured.partitions))
         return
     LOG.info("sink %s: %s partitions, so the own day is emptied first", plan.sink.name, measured.partition_count)
+    # It carries nothing of the proof: whoever looks for the run's snapshot must not take an emptied day for it.
     emptying = measured.rows.limit(0).writeTo(plan.sink.identifier)
-    for key, value in properties.items():
-        emptying = emptying.option(f"snapshot-property.{key}", value)
-    emptying.overwrite(own_day)
+    emptying.option(f"snapshot-property.{EMPTIES_FOR}", job.execution_id).overwrite(own_day)
     writer.overwritePartitions()
 
 

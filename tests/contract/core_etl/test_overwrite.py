@@ -1,6 +1,9 @@
 """Overwriting is the same when done twice, also with an empty result, and touches no other partition."""
 
+from typing import Any
+
 import pytest
+from pyspark.sql import DataFrameWriterV2
 
 from airflow_dcp_provider.core_etl import driver
 from airflow_dcp_provider.core_etl.measure import measure
@@ -8,6 +11,11 @@ from airflow_dcp_provider.core_etl.measure import measure
 from .conftest import DAY, SPARK, Lake
 
 pytestmark = SPARK
+
+
+class CommitStateUnknownException(Exception):  # noqa: N818 -- the name is what counts
+    """What Iceberg throws when a catalog does not say whether it took a commit."""
+
 
 TWO_DAYS = "SELECT * FROM VALUES (1, 'a', '2013-01-05'), (2, 'b', '2013-01-06') AS t(id, word, ds)"
 
@@ -77,7 +85,45 @@ def test_partitions_that_a_condition_cannot_spell_are_replaced_too(lake: Lake) -
     )
     lake.run("SELECT 4 AS id, '2013-01-06' AS ds, 0.1D AS share", partition_by=by, attempt=2)
     assert [row[0] for row in lake.rows()] == [3, 4]
-    assert [found["dcp.attempt"] for found in lake.snapshots()] == ["1", "1", "2", "2"]
+    emptying = [found for found in lake.snapshots() if "dcp.empties-for" in found]
+    assert [found["dcp.empties-for"] for found in emptying] == ["execution-1"] * 2
+    # An emptied day proves nothing of the run: only the second of the two commits may be taken for its work.
+    assert [[key for key in found if key.startswith("dcp.")] for found in emptying] == [["dcp.empties-for"]] * 2
+    assert [found.get("dcp.attempt") for found in lake.snapshots()] == [None, "1", None, "2"]
+
+
+def lose_once(monkeypatch: pytest.MonkeyPatch, method: str, *, applied: bool) -> None:
+    """Let the next commit by ``method`` end without an answer, after or instead of its work."""
+    real = getattr(DataFrameWriterV2, method)
+    lost: list[str] = []
+
+    def call(writer: DataFrameWriterV2, *args: Any) -> None:
+        if lost or applied:
+            real(writer, *args)
+        if not lost:
+            lost.append(method)
+            raise CommitStateUnknownException
+
+    monkeypatch.setattr(DataFrameWriterV2, method, call)
+
+
+@pytest.mark.parametrize(("method", "applied"), [("overwrite", True), ("overwrite", False), ("overwritePartitions", False)])
+def test_an_emptied_day_is_not_taken_for_the_runs_write(
+    lake: Lake, method: str, applied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = ["ds", "share"]
+    query = "SELECT * FROM VALUES ({0}, '2013-01-05', 0.5D), ({0}, '2013-01-06', 0.1D) AS t(id, ds, share)"
+    lake.run(query.format(1), partition_by=by)
+    lose_once(monkeypatch, method, applied=applied)
+    done = lake.run(query.format(2), partition_by=by, execution_id="execution-2")
+    assert (done.result, done.rows, done.added_rows) == ("written", 2, 2)
+    assert [row[0] for row in lake.rows()] == [2, 2]
+
+
+def test_a_write_whose_answer_was_lost_is_found_and_not_repeated(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_once(monkeypatch, "overwritePartitions", applied=True)
+    done = lake.run("SELECT 1 AS id, '2013-01-06' AS ds, 0.1D AS share", partition_by=["ds", "share"])
+    assert (done.result, done.rows, len(lake.snapshots())) == ("written", 1, 2)
 
 
 def test_without_a_day_the_partitions_of_the_result_are_replaced(lake: Lake) -> None:
