@@ -17,6 +17,7 @@ from airflow_dcp_provider.links.execution import ExecutionLink, SparkHistoryLink
 from airflow_dcp_provider.model.errors import DcpError, UsageError
 from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation
 from airflow_dcp_provider.model.job import JobSpec
+from airflow_dcp_provider.model.names import resource_name
 from airflow_dcp_provider.operators.faults import faults
 from airflow_dcp_provider.operators.jobs import RunJob, check_job, resolve_job, summary
 from airflow_dcp_provider.operators.run_context import end_round, map_index, run_key, run_nonce, submitter_of, triggered_by
@@ -97,8 +98,10 @@ class SparkRunnerSubmitOperator(BaseOperator):
             watch = KillWatch(context["ti"])
             request = self._request(context, found, environment)
             identity = execution_id(request.idempotency_key)
-            self._submitting = AttemptRef(identity, 1, found.environment, request.cluster, request.namespace, "")
+            name = resource_name(found.job.name, identity, 1)
+            self._submitting = AttemptRef(identity, 1, found.environment, request.cluster, request.namespace, name)
             execution = self._runner.submit(request)
+            self._submitting = execution.ref
         if self._killed or watch.killed():
             # The kill came before there was an attempt to cancel, or Airflow has not yet told this process of it.
             self._cancel()
@@ -158,10 +161,7 @@ class SparkRunnerSubmitOperator(BaseOperator):
         if self._runner is None or self._submitting is None:
             return
         try:
-            latest = self._runner.backend.latest(self._submitting)
-            if latest is not None:
-                self.log.info("Cancelling attempt %d of execution %s", latest.ref.attempt, latest.ref.execution_id)
-                self._runner.cancel(latest.ref, Cancellation(self._actor, "kill", time.time()))
+            self._runner.cancel_latest(self._submitting, Cancellation(self._actor, "kill", time.time()))
         except DcpError as error:
             self.log.warning("The attempt could not be cancelled: %s", error)
 

@@ -151,6 +151,24 @@ class SparkRunner:
         self._record(attempt, "CANCEL", {"reason": cancellation.reason, "actor": str(cancellation.asked_by)})
         return attempt
 
+    def cancel_latest(self, ref: AttemptRef, cancellation: Cancellation) -> Attempt | None:
+        """Ask for the end of the execution's latest attempt, if one lives; where nobody can look, of the latest one known.
+
+        :param ref: an attempt of the execution.
+        :raises DcpEnvironmentError: when the backend cannot be asked. The wish is kept in the store then, as by :meth:`cancel`.
+        """
+        try:
+            latest = self.backend.latest(ref)
+        except DcpEnvironmentError as error:
+            known = max((ref, *(one for one in self._seen if one.execution_id == ref.execution_id)), key=lambda one: one.attempt)
+            # Kept before anything else is tried: Airflow leaves a killed process only seconds.
+            logger.warning("%s", self._kept_intent(known, cancellation, error))
+            return self.cancel(known, cancellation)
+        if latest is None or latest.state.is_terminal:
+            return latest
+        logger.info("cancelling attempt %d of execution %s (%s)", latest.ref.attempt, latest.ref.execution_id, cancellation.reason)
+        return self.cancel(latest.ref, cancellation)
+
     def advance(
         self,
         execution: Execution,

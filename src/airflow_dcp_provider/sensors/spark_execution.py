@@ -211,10 +211,7 @@ class SparkExecutionSensor(BaseSensorOperator):
         if self._runner is None or self._handle is None:
             return
         try:
-            latest = self._runner.backend.latest(self._handle.ref)
-            if latest is not None and not latest.state.is_terminal:
-                self.log.info("Cancelling attempt %d of execution %s (%s)", latest.ref.attempt, latest.ref.execution_id, reason)
-                self._runner.cancel(latest.ref, Cancellation(self._actor, reason, time.time()))
+            self._runner.cancel_latest(self._handle.ref, Cancellation(self._actor, reason, time.time()))
         except DcpError as error:
             self.log.warning("The attempt could not be cancelled: %s", error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,12 +14,16 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 from airflow.sdk import DAG, BaseOperator
 
 from airflow_dcp_provider.hooks.dcp import environment_for
-from airflow_dcp_provider.hooks.runners import runner_for
-from airflow_dcp_provider.model.execution import Actor, Attempt, AttemptRef, Execution
+from airflow_dcp_provider.hooks.runners import runner_for, store_url
+from airflow_dcp_provider.hooks.settings import read_settings
+from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.model.execution import Actor, Attempt, AttemptRef, Cancellation, Execution
 from airflow_dcp_provider.model.states import ExecutionState
 from airflow_dcp_provider.operators.run_context import NONCE_KEY, actor_of, push_nonce, run_nonce
 from airflow_dcp_provider.operators.spark_runner import SparkRunnerSubmitOperator
+from airflow_dcp_provider.runner.backends.local import LocalBackend
 from airflow_dcp_provider.runner.runner import SparkRunner
+from airflow_dcp_provider.runner.store import SqlStore
 from airflow_dcp_provider.sensors.spark_execution import SparkExecutionSensor
 from tests.support.executions import job, starts, wait_for
 
@@ -247,3 +252,54 @@ def test_waiting_for_nothing_says_what_to_do() -> None:
     waiting = wait_task(None)
     with pytest.raises(AirflowFailException, match="there is no execution to wait for"):
         waiting.execute(context(waiting))
+
+
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Takes the backend away from whoever asks it from then on."""
+
+    def away(*_: Any) -> Any:
+        raise DcpEnvironmentError("the API server does not answer", code="DCP460")
+
+    def take_away() -> None:
+        for method in ("latest", "get", "cancel"):
+            monkeypatch.setattr(LocalBackend, method, away)
+
+    return take_away
+
+
+def intents() -> dict[str, Cancellation]:
+    return SqlStore(store_url(read_settings())).cancel_intents("local")
+
+
+def test_a_kill_of_wait_while_the_backend_is_away_is_kept_for_the_sweep(
+    runner: SparkRunner, home: Path, unreachable: Callable[[], None]
+) -> None:
+    task = submit_task(hold=True)
+    handle = task.execute(context(task, TaskState()))
+    waiting = wait_task(handle, job=job(hold=True))
+    defer(waiting)
+    unreachable()
+    waiting.on_kill()
+    (kept,) = intents().items()
+    assert (kept[0], kept[1].asked_by, kept[1].reason) == (Execution.from_dict(handle).ref.name, Actor("wait", 1, 1), "kill")
+    (home / "release").touch()
+
+
+def test_a_kill_of_submit_while_the_backend_is_away_is_kept_for_the_sweep(
+    home: Path, unreachable: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to the creation is lost: the attempt is there, and nobody has told the task its name."""
+    task, submit, made = submit_task(hold=True), SparkRunner.submit, []
+
+    def lost(self: SparkRunner, request: Any) -> Execution:
+        made.append(submit(self, request))
+        unreachable()
+        task.on_kill()
+        raise DcpEnvironmentError("the API server does not answer", code="DCP460")
+
+    monkeypatch.setattr(SparkRunner, "submit", lost)
+    with pytest.raises(DcpEnvironmentError):
+        task.execute(context(task, TaskState()))
+    assert {name: wish.asked_by.task_id for name, wish in intents().items()} == {made[0].ref.name: "submit"}
+    (home / "release").touch()
