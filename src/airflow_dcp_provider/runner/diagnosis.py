@@ -13,13 +13,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_dcp_provider.model.execution import Failure, FailureKind
-from airflow_dcp_provider.runner.diagnosis_text import bounded_tail, without_deep_stacks
+from airflow_dcp_provider.runner.diagnosis_text import bounded_tail, masked, without_deep_stacks
 
 #: The line by which the driver reports its result.
 RESULT_PREFIX = "DCP_RESULT "
 
 #: How many of the log's last useful lines a failure carries.
 TAIL_LINES = 40
+
+#: Longest line in which an exception is looked for, in characters.
+_LINE_LIMIT = 2_000
 
 #: Lines that say nothing about a failure.
 _NOISE = re.compile(
@@ -83,7 +86,10 @@ _SILENT = _Known(
 
 
 def parse_result(log: str) -> dict[str, Any] | None:
-    """Return what the driver reported in the last whole ``DCP_RESULT`` line of ``log``, or None when there is none."""
+    """Return what the driver reported in the last whole ``DCP_RESULT`` line of ``log``, or None when there is none.
+
+    Its error's texts are masked: the result is kept where more people look than into the log.
+    """
     start = log.rfind(f"\n{RESULT_PREFIX}") + 1
     if not log.startswith(RESULT_PREFIX, start):
         return None
@@ -94,7 +100,12 @@ def parse_result(log: str) -> dict[str, Any] | None:
         result = json.loads(line)
     except ValueError:
         return None
-    return result if isinstance(result, dict) else None
+    if not isinstance(result, dict):
+        return None
+    error = result.get("error")
+    if isinstance(error, dict):
+        result["error"] = {key: masked(value) if isinstance(value, str) else value for key, value in error.items()}
+    return result
 
 
 def is_success(exit_code: int | None, result: Mapping[str, Any] | None) -> bool:
@@ -106,7 +117,7 @@ def is_success(exit_code: int | None, result: Mapping[str, Any] | None) -> bool:
 
 
 def diagnose(exit_code: int | None, result: Mapping[str, Any] | None, log: str) -> Failure:
-    """Return why the driver failed.
+    """Return why the driver failed, without secrets.
 
     :param exit_code: the process's exit code; negative for a signal, None when its supervisor died with it.
     :param result: what the driver reported, or None.
@@ -119,8 +130,8 @@ def diagnose(exit_code: int | None, result: Mapping[str, Any] | None, log: str) 
         return Failure(
             known.kind,
             str(reported.get("code") or known.code),
-            str(reported["message"]),
-            str(reported.get("hint") or known.hint),
+            masked(str(reported["message"])),
+            masked(str(reported.get("hint") or known.hint)),
             tail,
         )
     return Failure(known.kind, known.code, known.message, known.hint, tail)
@@ -164,5 +175,6 @@ def _signal_name(number: int) -> str:
 def _last_exception(log: str) -> str:
     for line in reversed(log.splitlines()):
         if match := _EXCEPTION.match(line):
-            return match.group(1)[:300]
+            # Masked first: what a cut leaves of a secret is not known for one.
+            return masked(match.group(1)[:_LINE_LIMIT])[:300]
     return ""

@@ -124,6 +124,16 @@ class TestFailures:
         assert done.state is State.FAILED
         assert (done.failure.kind, done.failure.code) == (kind, rig.codes.get(orders["exit"], code))
 
+    @pytest.mark.parametrize("orders", [{"exit": 22}, {"exit": 1, "no_result": True}])
+    def test_what_is_kept_of_an_end_shows_no_secret(self, rig, backend, orders):
+        said = "no route to jdbc:postgresql://etl:hunter2@db/x with password=hunter2"
+        asked = rig.request(spec=job(**orders, message=said, lines=["Traceback (most recent call last):", f"OSError: {said}"]))
+        backend.create(asked)
+        done = ended(backend, asked.ref)
+        assert (done.result is None) == bool(orders.get("no_result"))
+        assert "no route to" in done.failure.log_tail
+        assert "hunter2" not in f"{done.failure} {done.result} {done.message}"
+
     def test_a_driver_that_is_killed_has_failed(self, rig, backend):
         asked = rig.request(spec=job(hold=True))
         backend.create(asked)

@@ -106,3 +106,30 @@ class TestResult:
     )
     def test_success_takes_both_the_exit_and_the_report(self, exit_code, result, success):
         assert is_success(exit_code, result) is success
+
+
+class TestSecrets:
+    SAID = "cannot reach jdbc:postgresql://etl:hunter2@db/x with password=hunter2"
+
+    def test_what_the_driver_reports_is_masked(self):
+        error = {"code": "DCP357", "message": self.SAID, "hint": self.SAID}
+        failure = diagnose(22, {"status": "failed", "error": error}, "")
+        assert failure.message == failure.hint == "cannot reach jdbc:postgresql://***@db/x with password=***"
+
+    def test_an_exception_of_the_log_is_masked_before_it_is_cut(self):
+        for padding in (0, 300 - len("java.io.IOException: jdbc:postgresql://etl:hunt")):
+            log = f"java.io.IOException: {'x' * padding}{self.SAID.removeprefix('cannot reach ')}\n"
+            message = diagnose(1, None, log).message
+            assert "java.io.IOException" in message
+            assert "hunt" not in message
+
+    def test_a_result_is_masked_as_it_is_read(self):
+        report = {"status": "failed", "error": {"code": "DCP357", "message": self.SAID, "hint": None}, "sinks": []}
+        result = parse_result(f"DCP_RESULT {json.dumps(report)}\n")
+        assert result is not None
+        assert result["error"] == {
+            "code": "DCP357",
+            "message": "cannot reach jdbc:postgresql://***@db/x with password=***",
+            "hint": None,
+        }
+        assert {**result, "error": report["error"]} == report
