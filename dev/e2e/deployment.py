@@ -36,7 +36,7 @@ def environment_fields(options: Options, namespace: str, *, volumes: dict[str, A
         "namespace_template": namespace,
         "image_rules": {"default": options.image},
         "image_policy": "any",
-        "service_account": options.service_account,
+        "serviceaccount": options.service_account,
         "ttl_seconds": 3600,
         "start_timeout_seconds": options.start_timeout,
         "labels": {"dcp-e2e": options.name},

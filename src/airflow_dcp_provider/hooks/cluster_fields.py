@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from airflow_dcp_provider.hooks.field_readers import MalformedError, alias, dns_name, parsed, text, texts, whole_number
 from airflow_dcp_provider.model.cluster import Cluster
-from airflow_dcp_provider.model.environment import CatalogRef
+from airflow_dcp_provider.model.environment import CatalogRef, SecretKey
 from airflow_dcp_provider.model.names import is_dns_label
 from airflow_dcp_provider.model.quantities import memory_bytes
 
 _CLUSTER_KEYS = ("name", "connection", "region", "weight", "spark_versions", "namespace")
 _CLUSTER_FORM = 'must be a list of objects, for example [{"name": "eu-1", "connection": "k8s_eu_1", "region": "eu", "weight": 1}]'
+
+#: <name of a Kubernetes Secret>/<one of its keys>
+_SECRET_KEY = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[-._a-zA-Z0-9]{1,253}")
 
 _MEMORY_LIMITS = ("driver_memory", "executor_memory")
 _NUMBER_LIMITS = ("driver_cores", "executor_cores", "max_executors", "max_executions")
@@ -96,20 +100,23 @@ def catalogs(value: Any) -> dict[str, CatalogRef]:
     return found
 
 
-def catalog_secrets(value: Any) -> dict[str, dict[str, Any]]:
-    """Read alias -> the Kubernetes Secret that holds properties of its catalog, property -> key of the Secret."""
+def catalog_secrets(value: Any) -> dict[str, dict[str, SecretKey]]:
+    """Read alias -> property of its catalog -> the Kubernetes Secret and its key.
+
+    No value is shown: somebody may have written the credential itself. Each is one text, because Airflow hides in all logs
+    whatever stands below keys such as ``token`` and ``secret``: alone, the words `token` or `iceberg-prod` would go with it.
+    """
+    form = 'must be an object like {"pedregal": {"credential": "<Secret>/<key>"}}'
     items = parsed(value)
-    form = 'must be an object like {"pedregal": {"secret": "iceberg-prod", "keys": {"credential": "credential"}}}'
     if not isinstance(items, Mapping):
         raise MalformedError(form)
-    found: dict[str, dict[str, Any]] = {}
-    for name, leads_to in items.items():
-        key = alias(name)
-        if not isinstance(leads_to, Mapping) or set(leads_to) != {"secret", "keys"}:
-            # The value is not shown: somebody may have written the credential itself here.
-            raise MalformedError(f"describes the alias `{key}` wrongly; it {form}")
-        keys = leads_to["keys"]
-        if not isinstance(keys, Mapping) or not keys or not all(isinstance(item, str) and item for item in keys.values()):
-            raise MalformedError(f"gives the alias `{key}` no object of property -> key; it {form}")
-        found[key] = {"secret": dns_name(leads_to["secret"]), "keys": {str(prop): item for prop, item in keys.items()}}
+    found: dict[str, dict[str, SecretKey]] = {}
+    for name, properties in items.items():
+        if not isinstance(properties, Mapping) or not properties or not all(map(_is_secret_key, properties.values())):
+            raise MalformedError(f"describes the alias `{alias(name)}` wrongly; it {form}")
+        found[alias(name)] = {str(key): SecretKey(*text(item).split("/")) for key, item in properties.items()}
     return found
+
+
+def _is_secret_key(value: Any) -> bool:
+    return isinstance(value, str) and bool(_SECRET_KEY.fullmatch(value.strip()))

@@ -63,7 +63,7 @@ FIELDS: dict[str, Field] = {
     "write_catalog": Field("Catalog written to", "The alias that jobs write to.", "string", text),
     "catalog_secrets": Field(
         "Catalogs' Secrets",
-        "Alias -> Kubernetes Secret (secret) and its keys by property (keys), for credentials in pods.",
+        "Alias -> property -> Secret/key: the name of a Kubernetes Secret and its key, for credentials in pods.",
         "object",
         catalog_secrets,
     ),
@@ -80,7 +80,8 @@ FIELDS: dict[str, Field] = {
     "image_core_etl": Field(
         "Images have core_etl", "Whether core_etl is in the images; otherwise it is sent along.", "boolean", truth
     ),
-    "service_account": Field("Service account", "Of driver and executors.", "string", dns_name),
+    # In one word: what stands below `service_account` is hidden by Airflow in all logs, so that org.apache.spark would be too.
+    "serviceaccount": Field("Service account", "Of driver and executors.", "string", dns_name),
     "limits": Field(
         "Limits",
         "Most that a job gets: driver_cores, driver_memory, executor_cores, executor_memory, max_executors, max_executions.",
@@ -141,6 +142,8 @@ def parse_environment(name: str, connection: str, extra: Mapping[str, Any]) -> E
     _check_write_catalog(connection, values)
     defaults = environment_defaults(name, values.get("backend", "local"))
     images = {_IMAGE_FIELDS[key]: values.pop(key) for key in _IMAGE_FIELDS if key in values}
+    if "serviceaccount" in values:
+        values["service_account"] = values.pop("serviceaccount")
     values["images"] = replace(defaults.images, **images)
     values["limits"] = replace(defaults.limits, **values.get("limits", {}))
     values["spark_defaults"] = {**defaults.spark_defaults, **values.get("spark_defaults", {})}

@@ -57,6 +57,18 @@ class CatalogRef:
 
 
 @dataclass(frozen=True)
+class SecretKey:
+    """Where pods find a credential.
+
+    :param secret: name of a Kubernetes Secret in the job's namespace.
+    :param key: the Secret's key that holds it.
+    """
+
+    secret: str
+    key: str
+
+
+@dataclass(frozen=True)
 class Environment:
     """One environment, whole.
 
@@ -86,8 +98,7 @@ class Environment:
     :param fluent_bit: image of a fluent-bit sidecar of the driver, or empty.
     :param sweep: whether the maintenance DAG sweeps this environment.
     :param live_logs: how many driver logs one triggerer follows at once while they are written; 0 for none.
-    :param catalog_secrets: alias -> ``{"secret": name, "keys": {property: key}}``: catalog properties that pods read from a
-        Kubernetes Secret. A resource never holds a credential in clear.
+    :param catalog_secrets: alias -> property -> where pods read it from. A resource never holds a credential in clear.
     """
 
     name: str
@@ -117,7 +128,7 @@ class Environment:
     fluent_bit: str = ""
     sweep: bool = False
     live_logs: int = 0
-    catalog_secrets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    catalog_secrets: Mapping[str, Mapping[str, SecretKey]] = field(default_factory=dict)
 
     @property
     def embedded(self) -> bool:

@@ -85,7 +85,7 @@ SUBMISSION_RULES = (
         "submission",
         r"serviceaccount \"(?P<account>[^\"\n]+)\" not found",
         "the service account `{account}` of the driver does not exist in the namespace",
-        "make the service account with the Role that the documentation lists, or correct the environment's `service_account`",
+        "make the service account with the Role that the documentation lists, or correct the environment's `serviceaccount`",
     ),
     Rule(
         "DCP383",

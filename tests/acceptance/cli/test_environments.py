@@ -118,7 +118,7 @@ def test_an_environment_is_mended_from_the_output_alone(
     token = api_server.service_account(home, "airflow")
     team = home.replace("team-", "growth-")
     namespace = f"sjns-{team}-test"
-    extra: dict[str, Any] = {"backend": "kubeflow", "namespace_template": "sjns-{team}-{environment}", "service_account": "spark"}
+    extra: dict[str, Any] = {"backend": "kubeflow", "namespace_template": "sjns-{team}-{environment}", "serviceaccount": "spark"}
 
     def findings() -> list[dict[str, str]]:
         connection("dcp_test", "dcp", extra)
@@ -144,7 +144,7 @@ def test_an_environment_is_mended_from_the_output_alone(
     assert "k8s_eu" in found["cluster eu"][1]
     assert "`catalog_secrets`" in found["catalog pedregal"][1]
     connection("k8s_eu", "kubernetes", {"kube_config": json.dumps(api_server.kube_config(token))})
-    extra["catalog_secrets"] = {"pedregal": {"secret": "iceberg", "keys": {"token": "token"}}}
+    extra["catalog_secrets"] = {"pedregal": {"token": "iceberg/token"}}
 
     found_all = findings()
     assert bad_ones(found_all) == []
@@ -195,7 +195,7 @@ def test_a_missing_namespace_and_service_account_are_named(
     api_server: ApiServer, admin: dict[str, Any], connection: Define, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = api_server.namespace().replace("team", "gone")
-    connection("dcp_test", "dcp", {**admin, "namespace_template": name, "service_account": "spark"})
+    connection("dcp_test", "dcp", {**admin, "namespace_template": name, "serviceaccount": "spark"})
     ((subject, message, hint),) = bad_ones(check(capsys, "test")[1]["test"])
     assert (subject, message) == (f"cluster eu, namespace {name}", "does not exist")
     assert f"kubectl create namespace {name}" in hint

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_dcp_provider.model.cluster import Cluster
-from airflow_dcp_provider.model.environment import Environment
+from airflow_dcp_provider.model.environment import Environment, SecretKey
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, ExecutionError
 from airflow_dcp_provider.model.execution import START_TIMEOUT, AttemptRequest, FailureKind
 from airflow_dcp_provider.model.images import Images
@@ -79,7 +79,7 @@ class TestResource:
             ttl_seconds=3600,
             event_log_dir="s3a://logs",
             labels={"cost": "42"},
-            catalog_secrets={"pedregal": {"secret": "iceberg", "keys": {"credential": "oauth"}}},
+            catalog_secrets={"pedregal": {"credential": SecretKey("iceberg", "oauth")}},
         )
         catalogs = {"pedregal": {"type": "rest", "uri": "https://catalog.example", "credential": "me:hush"}}
         api = backend._api_for("tests")

@@ -42,7 +42,7 @@ def runner(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, re
         "image_rules": {"default": "spark:3.5.5"},
         "image_policy": "any",
         "allowed_registries": [],
-        "service_account": "spark",
+        "serviceaccount": "spark",
     }
     define(monkeypatch, "dcp_test", "dcp", extra)
     define(monkeypatch, "k8s_here", "kubernetes", {"kube_config": cluster.access().kube_config})

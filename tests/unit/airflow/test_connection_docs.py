@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook
+from airflow.sdk._shared import secrets_masker
 from airflow.secrets.local_filesystem import load_connections_dict
 
 from airflow_dcp_provider.gateway.images import image_for
@@ -70,7 +72,21 @@ def test_the_connections_that_an_example_leads_to_are_read(tmp_path: Path, monke
     assert credential not in spark_conf(JobSpec("", "", "test"), found, catalogs).values()
     namespace = namespace_for(found, found.clusters[0], found.teams[0])
     assert f"kubectl create secret generic iceberg-test -n {namespace} --from-literal=credential={credential}\n" in PAGE
-    assert '"secret": "iceberg-test", "keys": {"credential": "credential"}' in EXAMPLES["dcp_test"]
+    assert '{"credential": "iceberg-test/credential"}' in EXAMPLES["dcp_test"]
+
+
+def test_airflow_hides_no_ordinary_word_because_of_an_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    masker = secrets_masker._secrets_masker()
+    monkeypatch.setattr(masker, "patterns", set())
+    monkeypatch.setattr(masker, "replacer", None)
+    for text in BLOCKS.values():
+        for conn_id, connection in json.loads(text).items():
+            monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+            assert BaseHook.get_connection(conn_id).extra_dejson
+    line = "org.apache.spark.SparkException: token of iceberg-prod"
+    assert secrets_masker.redact(line) == line
+    # Airflow has seen them: it hides what is a password.
+    assert secrets_masker.redact("SECRET iceberg-partners/token") == "*** ***"
 
 
 def test_the_sidecar_shares_a_volume_with_the_driver_where_its_configuration_reads(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_dcp_provider.model.environment import Environment
+from airflow_dcp_provider.model.environment import Environment, SecretKey
 from airflow_dcp_provider.model.job import CoreEtlSpec, DriverResources, ExecutorResources, ResourceSpec
 from airflow_dcp_provider.model.states import ExecutionState as State
 from airflow_dcp_provider.runner.backends.kubernetes import apache_states, states
@@ -31,7 +31,7 @@ WHOLE = Environment(
     volume_mounts=({"name": "scratch", "mountPath": "/scratch"},),
     opentelemetry_agent="/opt/otel.jar",
     fluent_bit="fluent/fluent-bit:3",
-    catalog_secrets={"pedregal": {"secret": "iceberg", "keys": {"credential": "oauth"}}},
+    catalog_secrets={"pedregal": {"credential": SecretKey("iceberg", "oauth")}},
     start_timeout_seconds=60,
 )
 

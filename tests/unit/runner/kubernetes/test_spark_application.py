@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_dcp_provider.core_etl.session import SECRET_SETTINGS, secret_settings
-from airflow_dcp_provider.model.environment import Environment
+from airflow_dcp_provider.model.environment import Environment, SecretKey
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import AttemptRequest
 from airflow_dcp_provider.model.images import Images
@@ -27,7 +27,9 @@ from tests.support.executions import job, request
 PLAIN = Environment("test", "kubeflow")
 REST = {"pedregal": {"type": "rest", "uri": "https://catalog.example", "warehouse": "s3://lake"}}
 
-SECRETS = {"pedregal": {"secret": "iceberg", "keys": {"credential": "oauth", "s3.secret-access-key": "key"}}}
+SECRETS = {
+    "pedregal": {"credential": SecretKey("iceberg", "oauth"), "s3.secret-access-key": SecretKey("iceberg", "key")},
+}
 CATALOG = {"pedregal": {**REST["pedregal"], "credential": "me:hush", "s3.secret-access-key": "hush-hush"}}
 
 
@@ -190,7 +192,7 @@ class TestSecrets:
         with pytest.raises(DcpEnvironmentError, match="names no Secret for credential") as caught:
             rendered(PLAIN, CATALOG)
         assert caught.value.code == "DCP412"
-        assert '{"pedregal": {"secret": "<name>", "keys": {"credential": "<key>"}}}' in caught.value.hint
+        assert '{"pedregal": {"credential": "<Secret>/<key>"}}' in caught.value.hint
         assert "hush" not in str(caught.value)
 
     @pytest.mark.parametrize("where", ["environment", "manifest"])
@@ -202,7 +204,7 @@ class TestSecrets:
         assert "hush" not in str(caught.value)
 
     def test_what_a_secret_gives_stands_nowhere_else_whatever_its_name(self):
-        secrets = {"pedregal": {"secret": "iceberg", "keys": {"header.X-Tenant": "tenant"}}}
+        secrets = {"pedregal": {"header.X-Tenant": SecretKey("iceberg", "tenant")}}
         environment = Environment("test", "kubeflow", catalog_secrets=secrets)
         assert "hush" not in json.dumps(rendered(environment, {"pedregal": {**REST["pedregal"], "header.X-Tenant": "hush"}}))
         with pytest.raises(DcpEnvironmentError, match="stand in clear"):

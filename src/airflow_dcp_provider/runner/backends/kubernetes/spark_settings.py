@@ -66,9 +66,7 @@ def spark_conf(job: JobSpec, environment: Environment, catalogs: Mapping[str, Ma
     :raises DcpEnvironmentError: DCP412 when a credential could only be written in clear.
     """
     asked = {**environment.spark_defaults, **job.spark_conf}
-    secret = {
-        f"spark.sql.catalog.{alias}.{name}" for alias, source in environment.catalog_secrets.items() for name in source["keys"]
-    }
+    secret = {f"spark.sql.catalog.{alias}.{name}" for alias, names in environment.catalog_secrets.items() for name in names}
     for setting in sorted(asked):
         if setting in secret or _in_clear(setting, asked[setting]):
             raise DcpEnvironmentError(
@@ -84,11 +82,11 @@ def secret_variables(environment: Environment) -> list[dict[str, Any]]:
     """Return the driver's environment variables that come from Secrets, and the one that says what they mean."""
     found: list[dict[str, Any]] = []
     settings: dict[str, str] = {}
-    for alias, source in sorted(environment.catalog_secrets.items()):
-        for name, key in sorted(source["keys"].items()):
+    for alias, properties in sorted(environment.catalog_secrets.items()):
+        for name, source in sorted(properties.items()):
             variable = re.sub(r"[^A-Z0-9]", "_", f"DCP_CATALOG_{alias}_{name}".upper())
             settings[f"spark.sql.catalog.{alias}.{name}"] = variable
-            found.append({"name": variable, "valueFrom": {"secretKeyRef": {"name": source["secret"], "key": key}}})
+            found.append({"name": variable, "valueFrom": {"secretKeyRef": {"name": source.secret, "key": source.key}}})
     if settings:
         found.append({"name": SECRET_SETTINGS, "value": json.dumps(settings, sort_keys=True)})
     return found
@@ -110,14 +108,14 @@ def _catalog_properties(environment: Environment, catalogs: Mapping[str, Mapping
     properties: dict[str, str] = {}
     for alias, own in sorted(catalogs.items()):
         prefix = f"spark.sql.catalog.{alias}"
-        by_secret = (environment.catalog_secrets.get(alias) or {}).get("keys") or {}
+        by_secret = environment.catalog_secrets.get(alias, {})
         missing = sorted(key for key, value in own.items() if _in_clear(key, value) and key not in by_secret)
         if missing:
             raise DcpEnvironmentError(
                 f"environment {environment.name} names no Secret for {', '.join(missing)} of catalog `{alias}`",
                 code="DCP412",
-                hint=f'pods read credentials from Secrets only; add {{"{alias}": {{"secret": "<name>", "keys": {{"{missing[0]}": '
-                '"<key>"}}} to the field `catalog_secrets` of its connection',
+                hint=f'pods read credentials from Secrets only; add {{"{alias}": {{"{missing[0]}": "<Secret>/<key>"}}}} '
+                "to the field `catalog_secrets` of its connection",
             )
         properties[prefix] = _SPARK_CATALOG
         # A cached table would hide what another run commits meanwhile.
