@@ -64,18 +64,18 @@ class Table:
         return fields
 
     def find_run(self, run: str) -> Optional[Snapshot]:
-        """Return the newest snapshot whose summary names ``run``, or None."""
-        for java in reversed(list(self._java.snapshots())):
-            if java.summary().get(RUN) == run:
-                return _snapshot(java)
-        return None
+        """Return the newest snapshot of the table's history whose summary names ``run``, or None."""
+        return self._find({RUN: run})
 
     def find_own(self, job: Job, sink: Sink) -> Optional[Snapshot]:
-        """Return the newest snapshot that this attempt made for ``sink``, or None.
+        """Return the newest snapshot that this attempt made for ``sink``, or None; it is the current one or near it."""
+        return self._find({EXECUTION_ID: job.execution_id, ATTEMPT: str(job.attempt), RUN: job.run_of(sink)})
 
-        Snapshots are followed from the current one back; the attempt's own is the first or near it.
+    def _find(self, wanted: Mapping[str, str]) -> Optional[Snapshot]:
+        """Return the newest snapshot whose summary has ``wanted``, or None.
+
+        They are followed from the current one back: those that were rolled back, or are of a branch, have no rows in the table.
         """
-        wanted = {EXECUTION_ID: job.execution_id, ATTEMPT: str(job.attempt), RUN: job.run_of(sink)}
         java = self._java.currentSnapshot()
         while java is not None:
             found = java.summary()

@@ -1,4 +1,4 @@
-"""The snapshots of a table, newest first, from its metadata alone."""
+"""The history of a table, newest snapshot first, from its metadata alone."""
 
 from __future__ import annotations
 
@@ -29,15 +29,22 @@ class SnapshotInfo:
 
 
 def snapshots(catalog: Catalog, identifier: str | tuple[str, ...]) -> list[SnapshotInfo]:
-    """Return every snapshot that the table still keeps, newest first.
+    """Return the current snapshot and those it came from, as far as the table still keeps them, newest first.
+
+    What was rolled back, or went to a branch, is not among them: the table has nothing of it.
 
     :raises DcpEnvironmentError: when the table or the catalog cannot be read.
     """
     name = identifier if isinstance(identifier, str) else ".".join(identifier)
     with wrapped(f"read the snapshots of {name}"):
-        found = catalog.load_table(identifier).snapshots()
-    # By commit order: two snapshots may carry the same millisecond, sequence numbers are never equal.
-    return [_info(one) for one in sorted(found, key=lambda one: (one.sequence_number or 0, one.timestamp_ms), reverse=True)]
+        table = catalog.load_table(identifier)
+        kept: dict[int | None, Snapshot] = {one.snapshot_id: one for one in table.snapshots()}
+        following = table.current_snapshot()
+    found = []
+    while following is not None:
+        found.append(_info(following))
+        following = kept.get(following.parent_snapshot_id)
+    return found
 
 
 def _info(snapshot: Snapshot) -> SnapshotInfo:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def verify(catalog: Catalog, identifier: tuple[str, str], execution_id: str, *, alias: str = "", sink: str = "") -> Proof | None:
     """Return the proof that the execution wrote the table, or None when no snapshot carries its id.
 
-    Every snapshot is looked at, not only the newest: another writer or a compaction may have come after the run. Where several
-    carry the id (a retried attempt wrote again) the newest counts.
+    The table's whole history is looked at, not only the newest snapshot: another writer or a compaction may have come after the
+    run. Where several carry the id (a retried attempt wrote again) the newest counts. What was rolled back does not count.
 
     :param identifier: database and table.
     :param alias: the catalog's alias in the manifest; the catalog's own name by default.

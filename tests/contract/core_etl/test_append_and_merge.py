@@ -23,6 +23,27 @@ def test_a_later_attempt_finds_what_an_earlier_one_appended(lake: Lake) -> None:
     assert len(lake.rows()) == 3
 
 
+def test_an_append_that_was_rolled_back_is_made_again(lake: Lake) -> None:
+    before = lake.run("SELECT 0 AS id", mode="append", run_key="dag/other/-1", execution_id="before")
+    lake.run("SELECT 1 AS id", mode="append")
+    lake.spark.sql(f"CALL pedregal.system.rollback_to_snapshot('lake.{lake.table}', {before.snapshot_id})")
+    again = lake.run("SELECT 2 AS id", mode="append", execution_id="execution-2")
+    assert (again.result, again.previous_snapshot_id) == ("written", before.snapshot_id)
+    assert lake.rows() == [(0,), (2,)]
+    # What came after it does not hide it.
+    lake.run("SELECT 3 AS id", mode="append", run_key="dag/third/-1", execution_id="execution-3")
+    assert lake.run("SELECT 4 AS id", mode="append", execution_id="execution-4").result == "no-change"
+
+
+def test_an_append_to_a_branch_is_none_to_the_table(lake: Lake) -> None:
+    lake.run("SELECT 0 AS id", mode="append", run_key="dag/other/-1", execution_id="before")
+    lake.spark.sql(f"ALTER TABLE {lake.name} CREATE BRANCH aside")
+    rows = lake.spark.sql("SELECT 1 AS id").writeTo(f"{lake.name}.branch_aside")
+    rows.option("snapshot-property.dcp.run", "dag/run/-1:out").append()
+    assert lake.run("SELECT 1 AS id", mode="append").result == "written"
+    assert lake.rows() == [(0,), (1,)]
+
+
 def test_two_sinks_of_a_run_may_append_to_one_table(lake: Lake) -> None:
     document = lake.spec("SELECT 1 AS id", mode="append")
     document["sinks"].append({**document["sinks"][0], "name": "second"})

@@ -83,6 +83,27 @@ def test_another_runs_snapshot_proves_nothing(catalog: Catalog, table: Table) ->
     assert verify(catalog, NAME, "run-b") is None
 
 
+def test_a_snapshot_that_was_rolled_back_proves_nothing(catalog: Catalog, table: Table) -> None:
+    first = write(table, "2013-01-05", [1], "run-a")
+    write(table, "2013-01-06", [2], "run-b")
+    table.manage_snapshots().rollback_to_snapshot(first).commit()
+    assert verify(catalog, NAME, "run-b") is None
+    assert [one.snapshot_id for one in snapshots(catalog, NAME)] == [first]
+    second = write(table, "2013-01-06", [2], "run-b", attempt=2)
+    found = verify(catalog, NAME, "run-b")
+    assert found is not None
+    assert (found.snapshot_id, found.previous_snapshot_id) == (second, first)
+
+
+def test_a_branchs_snapshot_proves_nothing(catalog: Catalog, table: Table) -> None:
+    first = write(table, "2013-01-05", [1], "run-a")
+    table.manage_snapshots().create_branch(first, "aside").commit()
+    rows = pa.table({"n": [2], "ds": ["2013-01-06"]})
+    table.append(rows, snapshot_properties={keys.EXECUTION_ID: "run-b"}, branch="aside")
+    assert verify(catalog, NAME, "run-b") is None
+    assert [one.snapshot_id for one in snapshots(catalog, NAME)] == [first]
+
+
 def test_a_missing_table_is_our_error(catalog: Catalog) -> None:
     with pytest.raises(DcpEnvironmentError, match=r"cannot read the snapshots of flights\.nothing"):
         verify(catalog, ("flights", "nothing"), "run-a")
