@@ -28,7 +28,7 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
     "DCP103": ErrorCode("file is not UTF-8", "Save the file as UTF-8; the place is that of the first byte that is none."),
     "DCP104": ErrorCode(
         "YAML does not parse",
-        "The text is no YAML; look at quotes, brackets and indentation at and before the place.",
+        "The text is no YAML, or not what was meant; look at quotes, brackets, commas and indentation at and before the place.",
     ),
     "DCP105": ErrorCode(
         "given twice",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import yaml
@@ -72,6 +72,37 @@ def scalar(text: str) -> Scalar:
     return text
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """A value inside of ``{ }`` in which a ``(`` is open, so that its comma was not meant to end it.
+
+    :param event: the value as the parser read it, ``text`` as it was meant, up to ``end``.
+    """
+
+    name: str
+    event: Any
+    text: str
+    end: Any
+
+    @classmethod
+    def of(cls, name: str, event: Any) -> _Opened | None:
+        """Return the value of ``name``, or None when nothing is open in it."""
+        if not isinstance(event, yaml.ScalarEvent) or not event.implicit[0] or event.value.count("(") <= event.value.count(")"):
+            return None
+        return cls(name, event, event.value, event.end_mark)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every ``(`` has its ``)``."""
+        return self.text.count("(") <= self.text.count(")")
+
+    def up_to(self, key: Any) -> _Opened:
+        """Return the value with what YAML took for the next name."""
+        start = key.start_mark
+        gap = start.column - self.end.column - 1 if start.line == self.end.line else 1
+        return replace(self, text=f"{self.text},{' ' * gap}{key.value}", end=key.end_mark)
+
+
 class _Builder:
     """Builds Nodes from the parser's events, which the stubs do not type well enough to be more than Any, and counts as it goes."""
 
@@ -106,7 +137,7 @@ class _Builder:
             self._tell("DCP107", f"the YAML tag `{event.tag}` is not used in manifests", event, "remove it")
         before = self._count
         if isinstance(event, yaml.MappingStartEvent):
-            value: Any = self._map(events, depth)
+            value: Any = self._map(events, depth, in_braces=bool(event.flow_style))
         elif isinstance(event, yaml.SequenceStartEvent):
             value = tuple(self._node(each, events, depth + 1) for each in _until(events, yaml.SequenceEndEvent))
         else:
@@ -119,8 +150,9 @@ class _Builder:
             self._anchors[event.anchor] = (node, self._count - before + 1)
         return node
 
-    def _map(self, events: Iterator[Any], depth: int) -> dict[str, Node]:
+    def _map(self, events: Iterator[Any], depth: int, *, in_braces: bool) -> dict[str, Node]:
         found: dict[str, Node] = {}
+        opened: _Opened | None = None
         merged: list[Node] = []
         for key in _until(events, yaml.MappingEndEvent):
             if not isinstance(key, yaml.ScalarEvent):
@@ -131,7 +163,16 @@ class _Builder:
                 self._node(next(events), events, depth + 1)
                 continue
             mark: Any = key.start_mark
-            value = self._node(next(events), events, depth + 1, mark)
+            event = next(events)
+            value = self._node(event, events, depth + 1, mark)
+            if opened and value.value is None:
+                opened = opened.up_to(key)
+                if opened.is_closed:
+                    self._tell_split(opened)
+                    opened = None
+                    continue
+            elif in_braces:
+                opened = _Opened.of(key.value, event)
             if key.value == "<<" and key.implicit[0]:
                 merged += value.items or (value,)
             elif key.value in found:
@@ -145,6 +186,12 @@ class _Builder:
                 self.problems.add("DCP107", "`<<` merges maps only", node.position, "name an anchor of a map")
             found = {**node.fields, **found}
         return found
+
+    def _tell_split(self, value: _Opened) -> None:
+        doubled = value.text.replace("'", "''")
+        quoted = f"'{doubled}'" if '"' in value.text or "\\" in value.text else f'"{value.text}"'
+        hint = f"a comma ends a value inside {{ }}; write {value.name}: {quoted}"
+        self._tell("DCP104", f"`{value.name}` ends at the comma and is `{value.event.value}`", value.event, hint)
 
     def _alias(self, event: Any) -> Node:
         if event.anchor not in self._anchors:

@@ -135,3 +135,40 @@ values = st.recursive(
 @given(values)
 def test_reads_json_as_it_is(value: object) -> None:
     assert plain(json.dumps({"value": value}, ensure_ascii=False)) == {"value": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "hint"),
+    [
+        ("a: {name: total, type: decimal(10,2)}", "f.yaml:1:24", 'type: "decimal(10,2)"'),
+        ("a: {type: decimal(10, 2), name: total}", "f.yaml:1:11", 'type: "decimal(10, 2)"'),
+        ("a: {type: decimal(10,\n  2)}", "f.yaml:1:11", 'type: "decimal(10, 2)"'),
+        ("a: {query: SELECT coalesce(a, b, c) AS d FROM t}", "f.yaml:1:12", 'query: "SELECT coalesce(a, b, c) AS d FROM t"'),
+        ('a: {filter: x = "a(b, c\'s)"}', "f.yaml:1:13", "filter: 'x = \"a(b, c''s)\"'"),
+    ],
+)
+def test_a_comma_that_splits_a_value_in_braces_is_one_mistake(text: str, place: str, hint: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        read_yaml(text, "f.yaml", SETTINGS)
+    (problem,) = caught.value.problems
+    assert (problem.code, str(problem.position)) == ("DCP104", place)
+    assert problem.hint == f"a comma ends a value inside {{ }}; write {hint}"
+
+
+def test_two_values_that_a_comma_splits_are_two_mistakes() -> None:
+    assert codes("a: [{type: decimal(10,2)}, {type: decimal(12,2)}]") == ["DCP104", "DCP104"]
+    assert codes("a: {b: decimal(10,2), c: decimal(12,2)}") == ["DCP104", "DCP104"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{a: "decimal(10", 2)}', {"a": "decimal(10", "2)": None}),
+        ("{a: decimal(10, b: c}", {"a": "decimal(10", "b": "c"}),
+        ("{a: decimal(10, b: , c: )}", {"a": "decimal(10", "b": None, "c": ")"}),
+        ("{a: decimal(10), 2)}", {"a": "decimal(10)", "2)": None}),
+        ("a: decimal(10\nb:\nc): 1\nd):\n", {"a": "decimal(10", "b": None, "c)": 1, "d)": None}),
+    ],
+)
+def test_what_no_comma_split_stays(text: str, value: object) -> None:
+    assert plain(text) == value
