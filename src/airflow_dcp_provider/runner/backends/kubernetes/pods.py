@@ -17,7 +17,12 @@ TAIL_LINES = 1000
 #: Bytes that a piece of the log may have beside what was asked for: time stamps, and lines that were read before.
 _SLACK = 64 * 1024
 
-_STAMPED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z (.*)", re.DOTALL)
+#: Most bytes that are read at once; kubelets keep 10 MiB of a log where nobody says otherwise.
+_MOST = 16 * 1024 * 1024
+_PASSED_OVER = "(here more of the log was written within a second than can be read)\n"
+
+#: A kubelet stamps in the time zone of its node.
+_STAMPED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) (.*)", re.DOTALL)
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _SECOND = 1_000_000_000
 
@@ -96,9 +101,13 @@ def log_piece(api: KubernetesApi, namespace: str, pod: str, offset: int, limit: 
             raise
         cut = len(text.encode()) >= room
         piece, reached = _after(text, offset, limit, cut=cut)
-        if piece or not cut:
+        last = _last_time(text) if cut else None
+        if piece or last is None:
+            # Without a time on any line, more of them would say no more.
             return piece, reached
-        room *= 4
+        if room >= _MOST:
+            return _PASSED_OVER, (max(last, offset) // _SECOND + 1) * _SECOND
+        room = min(room * 4, _MOST)
 
 
 def _after(text: str, offset: int, limit: int, *, cut: bool) -> tuple[str, int]:
@@ -111,17 +120,22 @@ def _after(text: str, offset: int, limit: int, *, cut: bool) -> tuple[str, int]:
     # Not splitlines: it also splits at characters that may stand inside a line.
     for line in _LINE.findall(text[: text.rfind("\n") + 1] if cut else text):
         match = _STAMPED.fullmatch(line)
-        if match is None or (at := _nanoseconds(match.group(1), match.group(2) or "")) <= offset:
+        if match is None or (at := _nanoseconds(match)) <= offset:
             continue
-        size += len(match.group(3).encode())
+        size += len(match.group(4).encode())
         # Lines of the very same time stay together: an offset cannot lie between them.
         if found and size > limit and at > reached:
             break
-        found.append(match.group(3))
+        found.append(match.group(4))
         reached = at
     return "".join(found), reached
 
 
-def _nanoseconds(seconds: str, fraction: str) -> int:
-    moment = dt.datetime.fromisoformat(f"{seconds}+00:00")
-    return int(moment.timestamp()) * _SECOND + int(fraction.ljust(9, "0") or 0)
+def _last_time(text: str) -> int | None:
+    """Return the time of the last line that has one, whole or not."""
+    return next((_nanoseconds(match) for line in reversed(_LINE.findall(text)) if (match := _STAMPED.match(line))), None)
+
+
+def _nanoseconds(stamped: re.Match[str]) -> int:
+    seconds, fraction, zone = stamped.group(1, 2, 3)
+    return int(dt.datetime.fromisoformat(f"{seconds}{zone}").timestamp()) * _SECOND + int((fraction or "").ljust(9, "0"))
