@@ -20,7 +20,7 @@ from airflow_dcp_provider.hooks.runners import runner_for
 from airflow_dcp_provider.links.execution import SparkHistoryLink, SparkUiLink, history_page, spark_page
 from airflow_dcp_provider.model.execution import AttemptRef
 from airflow_dcp_provider.runner.backends.base import Backend
-from airflow_dcp_provider.triggers.threads import in_thread
+from airflow_dcp_provider.triggers.threads import LOGS, in_thread
 
 #: Seconds between two looks at a log that is followed.
 FOLLOW_INTERVAL = 3.0
@@ -103,8 +103,8 @@ class _Follower:
     async def run(self, places: Places) -> None:
         async with places.one():
             try:
-                environment = await in_thread(environment_for, self._ref.environment)
-                backend = (await in_thread(runner_for, environment)).backend
+                environment = await in_thread(environment_for, self._ref.environment, executor=LOGS)
+                backend = (await in_thread(runner_for, environment, executor=LOGS)).backend
                 self._log.info("The driver's log is followed while the task waits")
                 while True:
                     if not self._linked:
@@ -118,7 +118,7 @@ class _Follower:
         """Write what is new, all of it."""
         key = str(self._ref.attempt)
         while True:
-            text, offset = await in_thread(backend.read_log, self._ref, self._copied.get(key, 0), _PIECE)
+            text, offset = await in_thread(backend.read_log, self._ref, self._copied.get(key, 0), _PIECE, executor=LOGS)
             if not text:
                 return
             # Nothing may come between the first of these lines and the note that they are written: a line is written once.
@@ -129,7 +129,7 @@ class _Follower:
 
     async def _link(self, backend: Backend, history_server: str) -> None:
         """Set the task's links to Spark's pages once the driver runs."""
-        attempt = await in_thread(backend.get, self._ref)
+        attempt = await in_thread(backend.get, self._ref, executor=LOGS)
         if attempt is None or not (attempt.spark_ui_url or attempt.spark_app_id):
             return
         links = {
@@ -138,7 +138,7 @@ class _Follower:
         }
         for key, address in links.items():
             if address:
-                await in_thread(_push, self._task_instance, key, address)
+                await in_thread(_push, self._task_instance, key, address, executor=LOGS)
         self._linked = True
 
 

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from asgiref.sync import sync_to_async
 
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.runners import runner_for
@@ -17,7 +16,7 @@ from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation
 from airflow_dcp_provider.runner.runner import SparkRunner
 from airflow_dcp_provider.triggers.kill import NATIVE_ON_KILL, killed_by_user
 from airflow_dcp_provider.triggers.live_log import followed
-from airflow_dcp_provider.triggers.threads import in_thread
+from airflow_dcp_provider.triggers.threads import KILLS, in_thread
 from airflow_dcp_provider.triggers.watches import WATCHED_BACKENDS, Place, watches
 
 #: Seconds between two looks, at least, at an attempt of which its cluster's watch cannot tell whether it has ended.
@@ -151,7 +150,7 @@ class SparkExecutionTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Cancel the attempt, because somebody marked, cleared or failed the deferred task (Airflow 3.3 and later call this)."""
         if not self._fired:
-            await sync_to_async(self._cancel, thread_sensitive=False)()
+            await in_thread(self._cancel, executor=KILLS)
 
     async def cleanup(self) -> None:
         """Before Airflow 3.3, which has no ``on_kill``: cancel the attempt when the task is deferred no more.
@@ -159,7 +158,7 @@ class SparkExecutionTrigger(BaseTrigger):
         A triggerer that restarts ends its triggers too; then the task is still deferred and nothing is cancelled.
         """
         if not NATIVE_ON_KILL and not self._fired and await killed_by_user(self.task_instance):
-            await sync_to_async(self._cancel, thread_sensitive=False)()
+            await in_thread(self._cancel, executor=KILLS)
 
     def _cancel(self) -> None:
         self.log.info("the task was killed: cancelling attempt %s", self.ref["name"])

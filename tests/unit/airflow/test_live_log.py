@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +24,7 @@ from airflow_dcp_provider.sensors.driver_log import DriverLog
 from airflow_dcp_provider.triggers import live_log
 from airflow_dcp_provider.triggers.live_log import followed, places_of
 from airflow_dcp_provider.triggers.spark_execution import watch
+from airflow_dcp_provider.triggers.threads import in_thread
 from tests.support.executions import job, submitter, wait_for, waiter
 
 FIRST_LINE = "driver of attempt 1 for 2013-01-05"
@@ -110,8 +113,6 @@ async def test_a_log_that_cannot_be_followed_keeps_nobody_from_waiting(
 
 
 async def test_a_read_that_takes_long_is_not_waited_for(runner: SparkRunner, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
     ref, reading, go_on = submit(runner), threading.Event(), threading.Event()
 
     def slow(*_: Any) -> tuple[str, int]:
@@ -172,4 +173,25 @@ async def test_the_links_to_spark_are_set_while_the_driver_runs(
     }
     assert pushed["_link_SparkHistoryLink"]["value"] == "https://history.example.com/history/spark-1/jobs/"
     monkeypatch.setattr(LocalBackend, "get", get)
+    release(runner, home, ref)
+
+
+async def test_reads_that_take_long_leave_the_event_loops_threads_to_others(
+    runner: SparkRunner, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref, loop, reading, go_on = submit(runner), asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def slow(*_: Any) -> tuple[str, int]:
+        loop.call_soon_threadsafe(reading.set)
+        go_on.wait(20)
+        return "", 0
+
+    monkeypatch.setattr(LocalBackend, "read_log", slow)
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    async with followed(ref, {}, 1, None, Log()):
+        try:
+            await asyncio.wait_for(reading.wait(), 20)
+            assert await asyncio.wait_for(in_thread(lambda: "free"), 5) == "free"
+        finally:
+            go_on.set()
     release(runner, home, ref)

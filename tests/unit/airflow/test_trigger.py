@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -225,3 +228,40 @@ async def test_a_kill_while_the_connection_is_read_keeps_its_message(runner: Spa
         await task
     go_on.set()
     assert caught.value.args == ("user-action",)
+
+
+@contextlib.contextmanager
+def held(executor: ThreadPoolExecutor) -> Iterator[None]:
+    """Keep the one thread of an executor busy, as calls to a cluster do that does not answer."""
+    go_on = threading.Event()
+    executor.submit(go_on.wait, PATIENCE)
+    try:
+        yield
+    finally:
+        go_on.set()
+
+
+async def test_a_kill_waits_for_nobody_who_looks(runner: SparkRunner) -> None:
+    execution = submit(runner, hold=True)
+    looks = ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(looks)
+    with held(looks):
+        await asyncio.wait_for(watch(execution.ref, waiter()).on_kill(), PATIENCE / 3)
+    assert runner.check(execution.ref).cancellation is not None
+
+
+@pytest.mark.parametrize("native", [True, False])
+async def test_a_kill_that_airflow_waits_for_no_longer_is_carried_out_all_the_same(
+    runner: SparkRunner, monkeypatch: pytest.MonkeyPatch, *, native: bool
+) -> None:
+    """Other kills hold every thread until Airflow's patience with this one is over; then it gets its turn."""
+    execution = submit(runner, hold=True)
+    kills = ThreadPoolExecutor(1)
+    monkeypatch.setattr(spark_execution, "KILLS", kills)
+    monkeypatch.setattr(spark_execution, "NATIVE_ON_KILL", native)
+    monkeypatch.setattr(kill, "task_state", lambda _: "failed")
+    trigger = watch(execution.ref, waiter())
+    trigger.task_instance = SimpleNamespace(task_id="wait")
+    with held(kills), pytest.raises(TimeoutError):
+        await asyncio.wait_for(trigger.on_kill() if native else trigger.cleanup(), 0.5)
+    await asyncio.to_thread(wait_for, lambda: state(runner, execution) is ExecutionState.CANCELLED)
