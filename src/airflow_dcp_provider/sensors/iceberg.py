@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,19 @@ from airflow_dcp_provider.triggers.iceberg import IcebergTableTrigger
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+
 
 class IcebergTableSensor(BaseSensorOperator):
     """Waits, deferred, until a table exists; with further conditions, until all of them hold. Returns what was found.
 
     :param table: ``<database>.<table>``.
     :param iceberg_conn_id: a connection of type ``iceberg``; empty for this machine's embedded catalog.
-    :param partition: a partition like ``ds={{ ds }}`` that must have rows.
+    :param partition: a partition like ``ds={{ ds }}`` that must have rows. Columns may be left out, and named in any order; a null
+        is ``country=null``.
     :param execution_id: an execution whose snapshot the table must have.
-    :param newer_than: the table must have been written after this time: ISO text, a datetime with a time zone, or epoch seconds.
+    :param newer_than: the table must have been written after this time: ISO text, a datetime with a time zone, or epoch
+        seconds, also as text.
     :param poll_interval: seconds between two looks.
     :param timeout: seconds after which the task fails.
     """
@@ -86,7 +91,7 @@ def _seconds(value: str | datetime | float | None) -> float | None:
     if value is None or value == "":
         return None
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        moment = _moment(value) if isinstance(value, str) else value
     except ValueError as error:
         raise UsageError(f"`newer_than` is `{value}`: {error}", hint="write for example 2013-01-05T00:00:00+00:00") from error
     if not isinstance(moment, datetime):
@@ -94,3 +99,13 @@ def _seconds(value: str | datetime | float | None) -> float | None:
     if moment.tzinfo is None:
         raise UsageError(f"`newer_than` is `{value}`, which has no time zone", hint="write for example 2013-01-05T00:00:00+00:00")
     return moment.timestamp()
+
+
+def _moment(text: str) -> datetime | float:
+    """Return what a text says, a time first: ``20130105`` is a day. A template makes a text of a number as well."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        if _NUMBER.fullmatch(text.strip()):
+            return float(text)
+        raise

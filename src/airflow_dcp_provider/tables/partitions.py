@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PartitionRows:
-    """One partition: its name like ``ds=2013-01-05`` (empty for an unpartitioned table), its rows and data files."""
+    """One partition: its name like ``ds=2013-01-05/country=null`` (empty for an unpartitioned table), its rows and data files."""
 
     partition: str
     rows: int
@@ -37,10 +37,17 @@ def partitions(catalog: Catalog, identifier: str | tuple[str, ...]) -> list[Part
         rows = table.inspect.partitions().to_pylist()
     found = [
         PartitionRows(
-            partition="/".join(f"{key}={value}" for key, value in (row.get("partition") or {}).items()),
+            partition="/".join(f"{key}={_spelled(value)}" for key, value in (row.get("partition") or {}).items()),
             rows=row["record_count"],
             files=row["file_count"],
         )
         for row in rows
     ]
     return sorted((one for one in found if one.files), key=lambda one: one.partition)
+
+
+def _spelled(value: Any) -> str:
+    """Return a partition value as the driver spells it in a run's proof."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

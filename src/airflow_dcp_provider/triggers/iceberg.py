@@ -9,13 +9,16 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
+from airflow_dcp_provider.tables.partitions import PartitionRows
+
 
 class IcebergTableTrigger(BaseTrigger):
     """Fires once the table is as it is waited for; the event carries what was found.
 
     :param table: ``<database>.<table>``.
     :param iceberg_conn_id: a connection of type ``iceberg``; empty for this machine's embedded catalog.
-    :param partition: a partition like ``ds=2013-01-05`` that must have rows, or empty.
+    :param partition: a partition like ``ds=2013-01-05`` that must have rows, or empty. Columns may be left out, and
+        named in any order; a null is ``country=null``.
     :param execution_id: an execution whose snapshot the table must have, or empty.
     :param newer_than: epoch seconds after which the table must have been written, or None.
     :param poll_interval: seconds between two looks.
@@ -94,8 +97,10 @@ class IcebergTableTrigger(BaseTrigger):
                     return None
                 found["snapshot"] = newest.to_dict()
             if self.partition:
-                rows = {one.partition: one for one in hook.partitions(self.table)}.get(self.partition)
-                if rows is None:
+                wanted = set(self.partition.split("/"))
+                there = [one for one in hook.partitions(self.table) if wanted <= set(one.partition.split("/"))]
+                if not there:
                     return None
-                found["partition"] = rows.to_dict()
+                rows, files = sum(one.rows for one in there), sum(one.files for one in there)
+                found["partition"] = PartitionRows(self.partition, rows, files).to_dict()
             return found

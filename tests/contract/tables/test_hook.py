@@ -157,6 +157,23 @@ async def test_waits_for_a_partition(hook: IcebergTableHook, conn_id: str) -> No
     assert (await waiting)["found"]["partition"] == {"partition": "ds=2013-01-06", "rows": 2, "files": 1}
 
 
+def test_a_partition_may_be_named_by_some_of_its_columns(hook: IcebergTableHook, conn_id: str) -> None:
+    columns = [*COLUMNS, {"name": "country", "type": "string"}]
+    hook.ensure({**SPEC, "columns": columns, "partition_by": ["ds", "country"]})
+    rows = pa.table({"n": [1, 2, 3], "ds": ["2013-01-05"] * 2 + ["2013-01-06"], "country": ["de", None, "de"]})
+    hook.catalog.load_table(("flights", "daily")).append(rows)
+
+    def found(partition: str) -> Any:
+        seen = IcebergTableTrigger(table="flights.daily", iceberg_conn_id=conn_id, partition=partition).look()
+        return seen and seen["partition"]
+
+    assert found("ds=2013-01-05") == {"partition": "ds=2013-01-05", "rows": 2, "files": 2}
+    assert found("country=null/ds=2013-01-05") == {"partition": "country=null/ds=2013-01-05", "rows": 1, "files": 1}
+    assert found("ds=2013-01-06/country=de") == {"partition": "ds=2013-01-06/country=de", "rows": 1, "files": 1}
+    for missing in ("ds=2013-01-06/country=null", "ds=2013-01", "ds=2013-01-05/n=1", "/"):
+        assert found(missing) is None
+
+
 async def test_waits_for_an_executions_snapshot(hook: IcebergTableHook, conn_id: str) -> None:
     hook.ensure(SPEC)
     write(hook.catalog, "run-a")
@@ -187,7 +204,16 @@ async def test_a_catalog_that_stays_away_is_reported(monkeypatch: pytest.MonkeyP
         sensor.resume({}, event)
 
 
-@pytest.mark.parametrize("value", ["2013-01-05T00:00:00", "yesterday"])
+def test_epoch_seconds_may_come_from_a_template_as_text(hook: IcebergTableHook, conn_id: str) -> None:
+    hook.ensure(SPEC)
+    before = time.time()
+    write(hook.catalog, "run-a")
+    sensor = IcebergTableSensor(task_id="see", table="flights.daily", iceberg_conn_id=conn_id, newer_than=f"{before:.3f}")
+    assert sensor.execute({})["snapshot"]["committed_at"] >= int(before)
+    assert deferred(iceberg_conn_id=conn_id, newer_than="4102444800").newer_than == 4102444800.0
+
+
+@pytest.mark.parametrize("value", ["2013-01-05T00:00:00", "20130105", "yesterday", "nan", "inf"])
 def test_a_time_without_a_zone_is_refused(value: str) -> None:
     with pytest.raises(AirflowFailException, match="`newer_than` is"):
         IcebergTableSensor(task_id="see", table="flights.daily", newer_than=value).execute({})

@@ -109,6 +109,14 @@ def test_a_missing_table_is_our_error(catalog: Catalog) -> None:
         verify(catalog, ("flights", "nothing"), "run-a")
 
 
+def test_partition_values_are_spelled_as_the_driver_spells_them(catalog: Catalog) -> None:
+    columns = (Column("ds", "string"), Column("country", "string"), Column("late", "boolean"))
+    ensure_table(catalog, TableSpec("pedregal", *NAME, columns=columns, partition_by=("ds", "country", "late")))
+    rows = pa.table({"ds": ["2013-01-05"], "country": pa.array([None], pa.string()), "late": [True]})
+    catalog.load_table(NAME).append(rows)
+    assert [one.partition for one in partitions(catalog, NAME)] == ["ds=2013-01-05/country=null/late=true"]
+
+
 def test_lists_snapshots_and_partitions(catalog: Catalog, table: Table) -> None:
     assert snapshots(catalog, NAME) == []
     assert partitions(catalog, NAME) == []
