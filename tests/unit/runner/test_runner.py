@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from airflow_dcp_provider.model.errors import ExecutionError
+from airflow_dcp_provider.model.errors import DcpEnvironmentError, ExecutionError
 from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation, Execution
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.states import ExecutionState as State
@@ -20,7 +24,7 @@ from airflow_dcp_provider.runner.backends.local import LocalBackend
 from airflow_dcp_provider.runner.runner import SparkRunner
 from airflow_dcp_provider.runner.store import SqlStore
 from airflow_dcp_provider.runner.values import Outcome, SubmitRequest
-from tests.support.executions import job, local_settings, starts, submitter, wait_for, waiter
+from tests.support.executions import job, local_settings, request, starts, submitter, wait_for, waiter
 
 
 class Scene:
@@ -159,6 +163,46 @@ class TestRetries:
             list(pool.map(lambda _: scene.advance(execution), range(4)))
         assert scene.until(execution, "failed").attempt.ref.attempt == 2
         assert len(starts(scene.home)) == 2
+
+
+class TestUnfinishedStarts:
+    """Making an attempt's record and starting it are two steps: what comes between them must not leave it waiting for ever."""
+
+    def test_a_retry_whose_supervisor_could_not_be_started_is_started_by_the_next_try(self, scene, monkeypatch):
+        execution = scene.submit(job(retries=1, interval=0.0, exit=1, no_result=True))
+        wait_for(lambda: scene.state(execution).is_terminal, "the first attempt's end")
+        with _no_memory(monkeypatch) as caught:
+            scene.advance(execution)
+        assert caught.value.code == "DCP444"
+        latest = scene.runner().backend.latest(execution.ref)
+        assert (latest.ref.attempt, latest.state, latest.waited_by) == (2, State.SUBMITTED, None)
+        # Also where that try fails, nobody has claimed what does not run.
+        with _no_memory(monkeypatch):
+            scene.advance(execution, waiter(2))
+        outcome = scene.until(execution, "failed", waiter(3))
+        assert (outcome.attempt.ref.attempt, outcome.attempt.waited_by, len(starts(scene.home))) == (2, 1, 2)
+
+    def test_what_was_cancelled_before_it_was_started_is_not_started(self, scene, monkeypatch):
+        with _no_memory(monkeypatch):
+            scene.submit(job())
+        ref = replace(request("key").ref, name="")
+        backend = scene.runner().backend
+        backend.cancel(ref, Cancellation(Actor(user="jane")))
+        assert backend.claim(ref, 1).state is State.CANCELLED
+        assert starts(scene.home) == []
+
+
+@contextlib.contextmanager
+def _no_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.ExceptionInfo[DcpEnvironmentError]]:
+    """What is called inside the block cannot start a supervisor, and must say so."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "run", refuse)
+        with pytest.raises(DcpEnvironmentError, match="Cannot allocate memory") as caught:
+            yield caught
 
 
 class TestRounds:

@@ -35,7 +35,7 @@ class Backend(Protocol):
     def claim(self, ref: AttemptRef, round_try: int) -> Attempt:
         """Record that the wait task's round ``round_try`` waits for this attempt; return the attempt.
 
-        A round that is recorded already is kept.
+        A round that is recorded already is kept. What a creator that died left undone is done first.
         """
 
     def cancel(self, ref: AttemptRef, cancellation: Cancellation) -> Attempt | None:

@@ -86,11 +86,14 @@ class LocalBackend:
     def claim(self, ref: AttemptRef, round_try: int) -> Attempt:
         """Record that a round of the wait task waits for the attempt, unless one is recorded; return the attempt.
 
-        :raises DcpEnvironmentError: DCP445 when there is no such attempt.
+        :raises DcpEnvironmentError: DCP444 when it was not started yet and cannot be, DCP445 when there is no such attempt.
         """
         folder = self._folder(ref)
         if not folder.exists():
             raise DcpEnvironmentError(f"there is no attempt {ref.name}", code="DCP445", hint="it was removed from DCP_HOME")
+        if folder.read(STATUS) is None and not folder.has(CANCEL):
+            # Who made it may have died before it was started. This comes first: what is claimed is only waited for.
+            self._start(folder)
         folder.write_once(CLAIM, {"round": round_try})
         return self._attempt(folder)
 
