@@ -114,9 +114,14 @@ def _unquoted_dates_with(text: str, parameters: Mapping[str, Any]) -> tuple[tupl
     return tuple(found)
 
 
+@functools.lru_cache(maxsize=4096)
+def _compiled(template: str) -> jinja2.Template:
+    return _environment().from_string(template)
+
+
 def _is_date(template: str, parameters: Mapping[str, Any]) -> bool:
     try:
-        written = _environment().from_string(template).render(sample_values(parameters))
+        written = _compiled(template).render(sample_values(parameters))
     except Exception:  # noqa: BLE001 - a template may fail in any way on sample values; names that it lacks are reported elsewhere
         return False
     return bool(_DATE.fullmatch(written))
