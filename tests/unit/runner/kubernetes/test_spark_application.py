@@ -139,6 +139,45 @@ class TestSizes:
         assert (found["dynamicAllocation"]["minExecutors"], found["dynamicAllocation"]["maxExecutors"]) == (1, 5)
         assert not [key for key in found["sparkConf"] if key.startswith("spark.dynamicAllocation.")]
 
+    @pytest.mark.parametrize(
+        ("settings", "sizes", "expected"),
+        [
+            ({"maxExecutors": "20"}, (1, None, None), (1, 1, 20)),
+            ({"maxExecutors": "20", "minExecutors": "3"}, (1, None, None), (3, 3, 20)),
+            ({"maxExecutors": "20", "initialExecutors": "7", "minExecutors": "0"}, (1, None, None), (7, 0, 20)),
+            ({"initialExecutors": "7"}, (1, None, None), (7, 1, 7)),
+            ({"minExecutors": "4"}, (1, None, None), (4, 4, 4)),
+            # What resources say goes before a setting.
+            ({"maxExecutors": "20", "minExecutors": "3"}, (2, 1, 9), (2, 1, 9)),
+            ({"maxExecutors": "20", "initialExecutors": "7"}, (2, None, 5), (5, 1, 5)),
+            ({"maxExecutors": "2"}, (5, None, None), (5, 1, 5)),
+        ],
+    )
+    @pytest.mark.parametrize("where", ["environment", "manifest"])
+    def test_the_numbers_of_settings_count(self, where, settings, sizes, expected):
+        conf = {f"spark.dynamicAllocation.{name}": number for name, number in {"enabled": "true", **settings}.items()}
+        found = spec(
+            Environment("test", "kubeflow", spark_defaults=conf if where == "environment" else {}),
+            spark_conf=conf if where == "manifest" else {},
+            resources=ResourceSpec(executor=ExecutorResources(1, "1g", *sizes)),
+        )
+        numbers = found["dynamicAllocation"]
+        assert (numbers["initialExecutors"], numbers["minExecutors"], numbers["maxExecutors"]) == expected
+        assert not set(conf) & set(found["sparkConf"])
+
+    def test_what_the_operator_has_no_field_for_stays_a_setting(self):
+        asked = {"spark.dynamicAllocation.executorIdleTimeout": "30s", "spark.dynamicAllocation.shuffleTracking.timeout": "5m"}
+        on = {"spark.dynamicAllocation.enabled": "true", "spark.dynamicAllocation.shuffleTracking.enabled": "false"}
+        found = spec(spark_conf={**asked, **on})
+        assert found["sparkConf"].items() >= asked.items()
+        assert found["dynamicAllocation"]["shuffleTrackingEnabled"] is False
+
+    def test_a_number_of_executors_that_is_none_is_an_error(self):
+        conf = {"spark.dynamicAllocation.enabled": "true", "spark.dynamicAllocation.maxExecutors": "many"}
+        with pytest.raises(DcpEnvironmentError, match=r"maxExecutors of .* is `many`") as caught:
+            spec(spark_conf=conf)
+        assert caught.value.code == "DCP173"
+
 
 class TestSettings:
     def test_whose_word_counts(self):

@@ -85,7 +85,7 @@ def _dynamic_allocation(wanted: Mapping[str, Any] | None) -> dict[str, str]:
         return {}
     return {
         "spark.dynamicAllocation.enabled": "true",
-        "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+        "spark.dynamicAllocation.shuffleTracking.enabled": str(wanted["shuffleTrackingEnabled"]).lower(),
         "spark.dynamicAllocation.initialExecutors": str(wanted["initialExecutors"]),
         "spark.dynamicAllocation.minExecutors": str(wanted["minExecutors"]),
         "spark.dynamicAllocation.maxExecutors": str(wanted["maxExecutors"]),

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_dcp_provider.core_etl.report import TERMINATION_LOG
 from airflow_dcp_provider.model.environment import Environment
+from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import AttemptRequest
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.names import label_value
@@ -50,7 +51,8 @@ def spark_application(
     :param image: of driver and executors, as the gateway chose it.
     :param catalogs: alias -> Spark's properties of its Iceberg catalog.
     :param core_etl_main_classes: ends of main class names that mean our own driver; None for the built-in ones.
-    :raises DcpEnvironmentError: DCP412 when a credential could only be written in clear.
+    :raises DcpEnvironmentError: DCP412 when a credential could only be written in clear, DCP173 for a number of executors that is
+        none.
     """
     job = JobSpec.from_dict(request.job)
     own = labels(request)
@@ -170,23 +172,41 @@ def _overhead(role: str, memory: str, job: JobSpec, environment: Environment) ->
 
 
 def _dynamic_allocation(job: JobSpec, environment: Environment) -> dict[str, Any]:
-    """Return how many executors there may be, where their number is not fixed."""
+    """Return how many executors there may be, where their number is not fixed; a manifest's ``resources`` go before settings."""
     size = job.resources.executor
     asked = {**environment.spark_defaults, **job.spark_conf}
     bounded = size.min_instances is not None or size.max_instances is not None
     if not bounded and asked.get("spark.dynamicAllocation.enabled") != "true":
         return {}
-    most = size.max_instances if size.max_instances is not None else max(size.instances, size.min_instances or 0)
-    least = min(size.min_instances if size.min_instances is not None else 1, most)
+    initial, least, most = (_executors(job, asked, name) for name in ("initial", "min", "max"))
+    least = size.min_instances if size.min_instances is not None else least
+    first = max(size.instances, initial or 0, least or 0)
+    if size.max_instances is not None:
+        most = size.max_instances
+    else:
+        most = first if most is None else max(most, size.instances, size.min_instances or 0)
+    least = min(1 if least is None else least, most)
     return {
         "dynamicAllocation": {
             "enabled": True,
-            "initialExecutors": min(max(size.instances, least), most),
+            "initialExecutors": min(max(first, least), most),
             "minExecutors": least,
             "maxExecutors": most,
-            "shuffleTrackingEnabled": True,
+            "shuffleTrackingEnabled": asked.get("spark.dynamicAllocation.shuffleTracking.enabled") != "false",
         }
     }
+
+
+def _executors(job: JobSpec, asked: Mapping[str, str], name: str) -> int | None:
+    setting = f"spark.dynamicAllocation.{name}Executors"
+    text = asked.get(setting, "").strip()
+    if text and not text.isdecimal():
+        raise DcpEnvironmentError(
+            f"{setting} of {job.manifest_id} is `{text}`, which is no number of executors",
+            code="DCP173",
+            hint="write a whole number",
+        )
+    return int(text) if text else None
 
 
 def _lifetime(environment: Environment) -> dict[str, Any]:

@@ -45,6 +45,12 @@ _DEFAULTS = {
     "spark.kubernetes.executor.deleteOnTermination": "true",
 }
 
+#: What the operator takes in a field of the resource of its own.
+DYNAMIC_ALLOCATION = tuple(
+    f"spark.dynamicAllocation.{name}"
+    for name in ("enabled", "initialExecutors", "minExecutors", "maxExecutors", "shuffleTracking.enabled")
+)
+
 #: Spark shows and logs its settings; what looks like a secret is left out of both.
 _REDACTION = rf"(?i){_TELLTALE_WORDS}|{_TELLTALE_ENDS}"
 
@@ -75,7 +81,7 @@ def spark_conf(job: JobSpec, environment: Environment, catalogs: Mapping[str, Ma
                 hint="keep it in a Kubernetes Secret: name that in the field `catalog_secrets` of the environment's connection",
             )
     conf = {**_DEFAULTS, **_event_log(environment), **asked, **_platform(asked, environment, catalogs)}
-    return {key: conf[key] for key in sorted(conf) if not key.startswith("spark.dynamicAllocation.")}
+    return {key: conf[key] for key in sorted(conf) if key not in DYNAMIC_ALLOCATION}
 
 
 def secret_variables(environment: Environment) -> list[dict[str, Any]]:
