@@ -11,7 +11,7 @@ import pytest
 from airflow_dcp_provider.model.states import ExecutionState as State
 from tests.contract.backends.conftest import LocalRig
 from tests.contract.backends.test_backend import ended
-from tests.support.executions import job, request
+from tests.support.executions import job, request, wait_for
 
 
 @pytest.fixture
@@ -34,3 +34,35 @@ class TestDeadline:
         backend.create(asked)
         assert ended(backend, asked.ref).state is State.TIMEOUT
         assert rig.starts() == []
+
+
+class TestLog:
+    @pytest.mark.parametrize("hold", [True, False])
+    def test_a_piece_ends_with_a_line(self, rig, backend, hold):
+        lines = [f"line {number} of a driver that says much" for number in range(40)]
+        asked = request(spec=job(lines=lines, hold=hold))
+        backend.create(asked)
+        wait_for(lambda: lines[-1] in backend.read_log(asked.ref)[0], "the driver's lines")
+        if not hold:
+            ended(backend, asked.ref)
+        pieces = pieces_of(backend, asked.ref, 100)
+        assert set(lines) < {line for piece in pieces for line in piece.splitlines()}
+        assert len(pieces) > 10
+
+    def test_a_line_longer_than_a_piece_is_read_in_several(self, rig, backend):
+        long = "ü" * 75
+        asked = request(spec=job(lines=["before", long, "after"], hold=True))
+        backend.create(asked)
+        wait_for(lambda: "after\n" in backend.read_log(asked.ref)[0], "the driver's lines")
+        pieces = pieces_of(backend, asked.ref, 51)
+        assert "".join(pieces) == backend.read_log(asked.ref)[0]
+        assert f"before\n{long}\nafter\n" in "".join(pieces)
+
+
+def pieces_of(backend, ref, limit: int) -> list[str]:
+    pieces, offset = [], 0
+    while True:
+        text, offset = backend.read_log(ref, offset, limit)
+        if not text:
+            return pieces
+        pieces.append(text)

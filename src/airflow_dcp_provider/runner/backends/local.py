@@ -112,7 +112,10 @@ class LocalBackend:
         return attempt is None or attempt.state.is_terminal
 
     def read_log(self, ref: AttemptRef, offset: int = 0, limit: int = 1_000_000) -> tuple[str, int]:
-        """Return driver log text from byte ``offset`` and the offset to go on from; while it is written, whole lines only."""
+        """Return driver log text from byte ``offset`` and the offset to go on from.
+
+        Its lines are whole, except for one longer than ``limit`` and the last one of a driver that has ended.
+        """
         folder = self._folder(ref)
         # Asked before the log is read: what is final then is all that will ever be.
         ended = is_final(folder.read(STATUS))
@@ -122,8 +125,10 @@ class LocalBackend:
                 data = file.read(limit)
         except FileNotFoundError:
             return "", offset
-        if not ended and len(data) < limit:
-            data = data[: data.rfind(b"\n") + 1]
+        full, whole = len(data) == limit, data.rfind(b"\n") + 1
+        # A line that is longer than a piece comes in parts: to wait for its end would be to wait for ever.
+        if (full and whole) or not (full or ended):
+            data = data[:whole]
         # A character that is not whole yet is left for the next call.
         for missing in range(min(4, len(data))):
             try:
