@@ -140,6 +140,10 @@ class TestResource:
             "spark.executor.extraJavaOptions": conf["spark.executor.extraJavaOptions"],
         }
         assert conf["spark.driver.extraJavaOptions"].startswith("-Da=b -javaagent:/opt/otel.jar")
+        assert conf["spark.driver.extraJavaOptions"].count("-Da=b") == 1
+        plain = rendered(replace(WHOLE, opentelemetry_agent=""))["spec"]["sparkConf"]
+        assert plain["spark.driver.extraJavaOptions"] == "-Da=b"
+        assert "spark.executor.extraJavaOptions" not in plain
         assert conf["spark.kubernetes.container.image"] == "reg.io/spark:3.5"
         assert conf["spark.kubernetes.authenticate.driver.serviceAccountName"] == "spark"
         assert conf["spark.kubernetes.driver.pod.name"] == f"{found['metadata']['name']}-driver"

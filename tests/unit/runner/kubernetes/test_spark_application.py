@@ -338,6 +338,14 @@ class TestPods:
         assert "sidecars" not in found["executor"]
         assert found["restartPolicy"] == {"type": "Never"}
 
+    def test_the_agent_comes_beside_the_java_options_that_were_asked_for(self):
+        environment = Environment(
+            "prod", "kubeflow", opentelemetry_agent="/otel.jar", spark_defaults={"spark.executor.extraJavaOptions": "-Xss4m"}
+        )
+        found = spec(environment, spark_conf={"spark.driver.extraJavaOptions": "-Da=b"})
+        assert found["driver"]["javaOptions"].startswith("-Da=b -javaagent:/otel.jar ")
+        assert found["executor"]["javaOptions"].startswith("-Xss4m -javaagent:/otel.jar ")
+
     def test_a_batch_scheduler_gets_the_class(self):
         found = spec(Environment("prod", "kubeflow", batch_scheduler="volcano", priority_class="batch"))
         assert (found["batchScheduler"], found["batchSchedulerOptions"]) == ("volcano", {"priorityClassName": "batch"})

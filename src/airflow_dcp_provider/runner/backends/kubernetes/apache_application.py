@@ -68,16 +68,11 @@ def _sizes(spec: Mapping[str, Any]) -> dict[str, str]:
             f"spark.{role}.cores": wanted["cores"],
             f"spark.{role}.memory": wanted["memory"],
             f"spark.{role}.memoryOverhead": wanted.get("memoryOverhead"),
-            f"spark.{role}.extraJavaOptions": _java_options(spec, role),
+            f"spark.{role}.extraJavaOptions": wanted.get("javaOptions"),
             f"spark.kubernetes.authenticate.{role}.serviceAccountName": wanted.get("serviceAccount"),
         }
         found.update({key: str(value) for key, value in settings.items() if value})
     return {**found, "spark.executor.instances": str(spec["executor"]["instances"])}
-
-
-def _java_options(spec: Mapping[str, Any], role: str) -> str:
-    asked = (spec["sparkConf"].get(f"spark.{role}.extraJavaOptions"), spec[role].get("javaOptions"))
-    return " ".join(options for options in asked if options)
 
 
 def _dynamic_allocation(wanted: Mapping[str, Any] | None) -> dict[str, str]:

@@ -148,11 +148,14 @@ def _pod(request: AttemptRequest, job: JobSpec, environment: Environment, role: 
     if environment.priority_class and not environment.batch_scheduler:
         found["priorityClassName"] = environment.priority_class
     if environment.opentelemetry_agent:
-        found["javaOptions"] = _OPENTELEMETRY.format(
+        agent = _OPENTELEMETRY.format(
             path=environment.opentelemetry_agent,
             service=request.ref.name,
             attributes=f"dcp.execution.id={request.ref.execution_id},dcp.attempt={request.ref.attempt},spark.role={role}",
         )
+        # The operator takes this field instead of the setting, so both stand in it.
+        asked = {**environment.spark_defaults, **job.spark_conf}.get(f"spark.{role}.extraJavaOptions", "")
+        found["javaOptions"] = f"{asked} {agent}".strip()
     return found
 
 
