@@ -12,7 +12,7 @@ import pytest
 from airflow_dcp_provider.model.cluster import Cluster
 from airflow_dcp_provider.model.environment import Environment, SecretKey
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, ExecutionError
-from airflow_dcp_provider.model.execution import START_TIMEOUT, AttemptRequest, FailureKind
+from airflow_dcp_provider.model.execution import START_TIMEOUT, Actor, AttemptRequest, FailureKind
 from airflow_dcp_provider.model.images import Images
 from airflow_dcp_provider.model.job import DriverResources, ExecutorResources, ResourceSpec
 from airflow_dcp_provider.model.states import ExecutionState as State
@@ -20,6 +20,7 @@ from airflow_dcp_provider.runner.backends.kubernetes import tombstones
 from airflow_dcp_provider.runner.backends.kubernetes.access import ClusterAccess
 from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
 from airflow_dcp_provider.runner.backends.kubernetes.kubeflow import KubeflowBackend
+from airflow_dcp_provider.runner.backends.kubernetes.names import WAITED_BY
 from airflow_dcp_provider.runner.backends.kubernetes.placing import ClusterQuestions
 from tests.contract.backends.conftest import KubeflowRig
 from tests.contract.backends.test_backend import ended, running
@@ -285,6 +286,33 @@ class TestCancellations:
         with pytest.raises(DcpEnvironmentError) as caught:
             backend.claim(rig.request("never made").ref, 1)
         assert caught.value.code == "DCP467"
+
+    def test_a_claim_on_what_is_being_deleted_is_not_lost_with_it(self, backend, rig):
+        """Somebody cancels before the first round has claimed the attempt; a clear must see that it belongs to that round."""
+        asked = rig.request(spec=job(hold=True))
+        backend.create(asked)
+        path = f"{applications(rig)}/{asked.ref.name}"
+        rig.server.request("PATCH", path, {"metadata": {"finalizers": ["tests/holds-it"]}})
+        wish = cancellation(Actor(user="ana"))
+        backend.cancel(asked.ref, wish)
+        claimed = backend.claim(asked.ref, 2)
+        assert (claimed.waited_by, claimed.cancellation, claimed.state.is_terminal) == (2, wish, False)
+        assert rig.backend().claim(asked.ref, 4).waited_by == 2
+        assert backend.get(asked.ref).waited_by == backend.latest(asked.ref).waited_by == 2
+        rig.server.request("PATCH", path, {"metadata": {"finalizers": None}})
+        done = ended(backend, asked.ref)
+        assert (done.waited_by, done.cancellation) == (2, wish)
+
+    @pytest.mark.parametrize("finish", ["get", "cancel"])
+    def test_a_claim_between_the_two_steps_of_a_cancellation_is_not_lost(self, backend, rig, finish):
+        """The tombstone is made of an attempt that nobody has claimed, and the application deleted after somebody has."""
+        asked = rig.request(spec=job(hold=True))
+        before = backend.create(asked)
+        rig.server.request("PATCH", f"{applications(rig)}/{asked.ref.name}", {"metadata": {"annotations": {WAITED_BY: "2"}}})
+        rig.server.request("POST", config_maps(rig), tombstones.tombstone(before, cancellation(), None))
+        assert (backend.get(asked.ref) if finish == "get" else backend.cancel(asked.ref, cancellation())).waited_by == 2
+        done = ended(backend, asked.ref)
+        assert (done.state, done.waited_by) == (State.CANCELLED, 2)
 
 
 class TestFiles:

@@ -125,7 +125,8 @@ class KubeflowBackend:
             raise foreign(request.ref.name, None)
         checked_owner(attempt_of(application, None, None), request)
         self._mend_files(api, application)
-        # A cancel may have come while this process was between looking and making; then the application is deleted here.
+        # While this process was between looking and making, another one may have made its application and that been cancelled:
+        # then this one is deleted here.
         return self._observed(api, application)
 
     def mend(self, ref: AttemptRef) -> Attempt | None:
@@ -172,18 +173,23 @@ class KubeflowBackend:
         api = self._api_for(ref.cluster)
         for _ in range(TRIES):
             application = self._application(api, ref)
-            record = application if application is not None else self._tombstone(api, ref)
-            if record is None:
-                break
             if application is not None:
                 self._mend_files(api, application)
+            # A claim on an application that is being deleted would go with it; a tombstone stays.
+            goes = application is None or states.is_being_deleted(application)
+            stone = self._tombstone(api, ref) if goes else None
+            record = application if stone is None else stone
+            if record is None:
+                break
             if tombstones.waited_by(record) is None:
-                path = self.applications_path(ref.namespace, ref.name) if application else self._stone_path(ref)
+                path = self.applications_path(ref.namespace, ref.name) if stone is None else self._stone_path(ref)
                 patched = annotate(api, path, record, {WAITED_BY: str(round_try)})
                 if patched is None:
                     continue
                 record = patched
-            return self._observed(api, record) if application is not None else tombstones.attempt_of(record)
+            if application is None:
+                return tombstones.attempt_of(record)
+            return self._observed(api, record) if stone is None else attempt_of(application, record, None)
         raise DcpEnvironmentError(
             f"{ref.name} could not be claimed: it is gone, or others keep changing it",
             code="DCP467",
@@ -202,7 +208,7 @@ class KubeflowBackend:
             if before.state.is_terminal or (before.cancellation is not None and states.is_being_deleted(application)):
                 return before
             stone = self._keep_tombstone(api, application, before, cancellation)
-            if delete_application(api, application):
+            if self._delete(api, application, stone):
                 return attempt_of(application, stone, None)
         raise DcpEnvironmentError(
             f"{ref.name} could not be deleted: others keep changing it", code="DCP467", hint="cancel it again"
@@ -259,7 +265,7 @@ class KubeflowBackend:
         if verdict is not None:
             return self._ended(api, application, stone, verdict)
         if stone is not None:
-            delete_application(api, application)
+            self._delete(api, application, stone)
         return attempt_of(application, stone, None)
 
     def _ended(self, api: KubernetesApi, application: Resource, stone: Resource | None, verdict: Verdict) -> Attempt:
@@ -324,6 +330,16 @@ class KubeflowBackend:
         if kept_request(files) != request:
             patch = {**patch, **files_data(request)}
         api.request("PATCH", f"{path}/{files_name(request.ref)}", body=patch, content_type=MERGE_PATCH)
+
+    def _delete(self, api: KubernetesApi, application: Resource, stone: Resource) -> bool:
+        """Delete a cancelled application as it was seen, its claim kept with the tombstone; False when either has changed."""
+        claim = tombstones.waited_by(application)
+        if claim is not None and tombstones.waited_by(stone) is None:
+            # Somebody claimed it after the tombstone had been made of what it was before.
+            path = self._stone_path(request_of(application).ref)
+            if annotate(api, path, stone, {WAITED_BY: str(claim)}) is None:
+                return False
+        return delete_application(api, application)
 
     def _keep_tombstone(self, api: KubernetesApi, application: Resource, before: Attempt, wish: Cancellation) -> Resource:
         failure = None
