@@ -160,14 +160,19 @@ class SparkExecutionSensor(BaseSensorOperator):
         due = outcome.until if outcome.action == "retry_at" else None
         if due is not None:
             self.log.info("The next attempt is due in %.0f s", max(0.0, due - time.time()))
+        # An attempt that is being cancelled, or that has ended, is waited for until nothing of it runs any more.
+        await_gone = attempt.state.is_terminal or attempt.cancellation is not None
+        deadline = attempt.request.deadline if outcome.action == "wait" else None
+        if await_gone and deadline is not None and deadline <= time.time():
+            # The next round's attempt has a deadline of its own; this one would only wake the task again and again.
+            deadline = None
         trigger = watch(
             attempt.ref,
             self._actor,
-            deadline=attempt.request.deadline if outcome.action == "wait" else None,
+            deadline=deadline,
             start_deadline=attempt.request.start_deadline,
             not_before=due,
-            # An attempt that is being cancelled, or that has ended, is waited for until nothing of it runs any more.
-            await_gone=attempt.state.is_terminal or attempt.cancellation is not None,
+            await_gone=await_gone,
             poll_interval=self.poll_interval,
             copied=log.copied,
             backend=backend,

@@ -22,6 +22,9 @@ from airflow_dcp_provider.triggers.watches import WATCHED_BACKENDS, Place, watch
 #: Seconds between two looks, at least, at an attempt of which its cluster's watch cannot tell whether it has ended.
 _DOUBT_INTERVAL = 10.0
 
+#: While the rest of an attempt is waited for, looks become more seldom by this factor, up to this many seconds between two.
+_BACK_OFF, _LONGEST_INTERVAL = 1.5, 15.0
+
 #: After so many looks in a row that failed, the task is asked to look for itself.
 _PATIENCE = 60
 
@@ -34,10 +37,10 @@ class SparkExecutionTrigger(BaseTrigger):
 
     :param ref: the attempt, an :class:`AttemptRef` as a mapping.
     :param actor: the waiting task, an :class:`Actor` as a mapping; a kill is asked for in its name.
-    :param deadline: epoch seconds at which the attempt is to be cancelled, or None. It is absolute: a restart moves nothing.
+    :param deadline: epoch seconds at which the task is to look again, or None. It is absolute: a restart moves nothing.
     :param not_before: epoch seconds at which the next attempt is due; then only the time is waited for.
     :param await_gone: wait until nothing of the attempt runs any more, instead of until it has ended.
-    :param poll_interval: seconds between two looks.
+    :param poll_interval: seconds between two looks; with ``await_gone`` between the first two.
     :param copied: how far the task has copied the driver's logs; handed back in the event.
     :param start_deadline: epoch seconds by which the driver must have started, or None; absolute, too.
     :param backend: where the attempt runs, as :attr:`Backend.name` says.
@@ -106,10 +109,8 @@ class SparkExecutionTrigger(BaseTrigger):
         """Wait by the watch of the attempt's namespace; it costs no request of its own."""
         ref = AttemptRef(**self.ref)
         with watches().joined(Place(self.backend, ref.environment, ref.cluster, ref.namespace)) as watched:
-            if self.await_gone:
-                told = await watched.wait(ref.name)
-            else:
-                told = await watched.wait(ref.name, deadline=self.deadline, start_deadline=self.start_deadline)
+            start_deadline = None if self.await_gone else self.start_deadline
+            told = await watched.wait(ref.name, deadline=self.deadline, start_deadline=start_deadline)
         if told == "in-doubt":
             return await self._looked_at(max(self.poll_interval, _DOUBT_INTERVAL))
         if told == "ended" and self.await_gone:
@@ -118,7 +119,7 @@ class SparkExecutionTrigger(BaseTrigger):
         return told.value
 
     async def _looked_at(self, interval: float) -> str:
-        """Look at the attempt every ``interval`` seconds until there is something to tell."""
+        """Look at the attempt every ``interval`` seconds, or ever more seldom, until there is something to tell."""
         runner: SparkRunner | None = None
         failures = 0
         while True:
@@ -133,9 +134,12 @@ class SparkExecutionTrigger(BaseTrigger):
                 if failures >= _PATIENCE:
                     self.log.exception("attempt %s cannot be looked at", self.ref["name"])
                     return "unreadable"
-            if not self.await_gone and self.deadline is not None and time.time() >= self.deadline:
+            left = float("inf") if self.deadline is None else self.deadline - time.time()
+            if left <= 0:
                 return "deadline"
-            await asyncio.sleep(interval)
+            await asyncio.sleep(min(interval, left))
+            if self.await_gone:
+                interval = max(interval, min(interval * _BACK_OFF, _LONGEST_INTERVAL))
 
     def _open(self) -> SparkRunner:
         return runner_for(environment_for(self.ref["environment"]))

@@ -138,15 +138,17 @@ async def test_a_cancelled_attempt_is_waited_for_until_its_pods_are_gone(cluster
         "spec": {"containers": [{"name": "spark-kubernetes-driver", "image": "x"}]},
     }
     await cluster.do("POST", pods, pod)
-    # A deadline is no matter while something is being ended.
-    waiting = asyncio.create_task(reason(watching(execution, await_gone=True, deadline=time.time() - 5)))
     await watching(execution).on_kill()
+    # Its application, and later its pod, is kept from going.
+    assert await reason(watching(execution, await_gone=True, deadline=time.time() + 0.5)) == "deadline"
+    waiting = asyncio.create_task(reason(watching(execution, await_gone=True)))
     # What the garbage collector would do, had it removed the pod.
     path = f"{list_path(cluster.namespace)}/{ref.name}"
     await cluster.do("PATCH", path, {"metadata": {"finalizers": None}})
     looked = await looks(runner, ref, 3)
     assert not waiting.done()
     assert looked
+    assert await reason(watching(execution, await_gone=True, deadline=time.time() + 0.5)) == "deadline"
     await cluster.do("DELETE", f"{pods}/{ref.name}-driver?gracePeriodSeconds=0")
     assert await waiting == "ended"
     cancellation = (await asyncio.to_thread(runner.check, ref)).cancellation

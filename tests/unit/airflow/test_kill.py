@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from airflow_dcp_provider.hooks.runners import runner_for, store_url
 from airflow_dcp_provider.hooks.settings import read_settings
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import Actor, Attempt, AttemptRef, Cancellation, Execution
+from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.states import ExecutionState
 from airflow_dcp_provider.operators.run_context import NONCE_KEY, actor_of, push_nonce, run_nonce
 from airflow_dcp_provider.operators.spark_runner import SparkRunnerSubmitOperator
@@ -63,6 +65,11 @@ def submit_task(**orders: Any) -> SparkRunnerSubmitOperator:
 
 def wait_task(handle: Any, **options: Any) -> SparkExecutionSensor:
     return SparkExecutionSensor(task_id="wait", execution=handle, **options)
+
+
+def submit_job(spec: JobSpec) -> dict[str, Any]:
+    task = SparkRunnerSubmitOperator(task_id="submit", job=spec)
+    return task.execute(context(task, TaskState()))
 
 
 @pytest.fixture
@@ -211,6 +218,34 @@ def test_a_cleared_wait_starts_the_next_attempt_from_the_job_as_it_is_now(runner
     wait_for(lambda: latest(runner, handle).state is ExecutionState.SUCCEEDED)
     done = cleared.execute(context(cleared, try_number=2, max_tries=1))
     assert Attempt.from_dict(done["attempt"]).ref.attempt == 2
+
+
+def test_a_deadline_to_come_is_watched_also_while_nothing_but_the_rest_of_an_attempt_is_waited_for(
+    runner: SparkRunner, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An executor on a lost node may stay for ever; the execution's time-out holds all the same."""
+    spec = job(timeout=3600, retries=1, interval=0, exit=22)
+    handle = submit_job(spec)
+    wait_for(lambda: latest(runner, handle).state is ExecutionState.FAILED)
+    monkeypatch.setattr(LocalBackend, "is_gone", lambda *_: False)
+    trigger = defer(wait_task(handle, job=spec)).trigger
+    assert (trigger.await_gone, trigger.deadline) == (True, latest(runner, handle).request.deadline)
+
+
+def test_a_deadline_that_has_passed_is_no_reason_to_look_again(
+    runner: SparkRunner, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cleared task waits for the rest of an attempt whose time is over; its next one has a deadline of its own."""
+    spec = job(timeout=0.1, hold=True)
+    handle = submit_job(spec)
+    deadline = latest(runner, handle).request.deadline
+    wait_for(lambda: deadline is not None and time.time() > deadline)
+    waiting = wait_task(handle, job=spec)
+    with pytest.raises(AirflowFailException, match="DCP302"):
+        waiting.execute(context(waiting))
+    monkeypatch.setattr(LocalBackend, "is_gone", lambda *_: False)
+    trigger = defer(wait_task(handle, job=spec), try_number=2, max_tries=1).trigger
+    assert (trigger.await_gone, trigger.deadline) == (True, None)
 
 
 def test_a_resumed_wait_stays_with_the_execution_that_it_was_deferred_for(runner: SparkRunner, home: Path) -> None:

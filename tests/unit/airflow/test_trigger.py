@@ -91,11 +91,24 @@ async def test_fires_when_the_next_attempt_is_due(runner: SparkRunner) -> None:
 
 async def test_waits_until_nothing_of_a_cancelled_attempt_runs(runner: SparkRunner) -> None:
     execution = submit(runner, hold=True)
-    trigger = watch(execution.ref, waiter(), await_gone=True, deadline=time.time() - 5, poll_interval=0.05)
+    trigger = watch(execution.ref, waiter(), await_gone=True, deadline=time.time() + 60, poll_interval=0.05)
     waiting = asyncio.create_task(fire(trigger))
     await trigger.on_kill()
     assert (await waiting)["reason"] == "ended"
     assert runner.backend.is_gone(execution.ref)
+
+
+async def test_what_stays_of_an_attempt_holds_nobody_beyond_the_deadline(
+    runner: SparkRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An executor on a lost node stays for ever. It is looked at ever more seldom, and the deadline holds."""
+    execution, looks = submit(runner), list[float]()
+    monkeypatch.setattr(type(runner.backend), "is_gone", lambda *_: looks.append(time.monotonic()))
+    deadline = time.time() + 3
+    trigger = watch(execution.ref, waiter(), await_gone=True, deadline=deadline, poll_interval=0.05)
+    assert (await fire(trigger))["reason"] == "deadline"
+    assert time.time() >= deadline
+    assert 2 <= len(looks) <= 12
 
 
 async def test_fires_when_the_attempt_has_vanished(runner: SparkRunner) -> None:
