@@ -11,11 +11,16 @@ from dataclasses import dataclass
 
 import msgspec
 
+from airflow_dcp_provider.model.states import ExecutionState
+from airflow_dcp_provider.runner.backends.kubernetes import apache_states
 from airflow_dcp_provider.runner.backends.kubernetes.problems import KubernetesProblem, problem_of_answer
 from airflow_dcp_provider.runner.backends.kubernetes.states import submitted_twice
 
 #: In place of a state: the application says FAILED, and its driver may run all the same.
 IN_DOUBT = "in doubt"
+
+#: The Apache operator's words for a failure, and for what comes after an end and does not say which.
+_APACHE_FAILURES = apache_states.operator_states(ExecutionState.FAILED)
 
 
 class _ApplicationState(msgspec.Struct, rename="camel"):
@@ -25,13 +30,15 @@ class _ApplicationState(msgspec.Struct, rename="camel"):
 
 class _CurrentState(msgspec.Struct, rename="camel"):
     current_state_summary: str = ""
+    message: str = ""
 
 
 class _Status(msgspec.Struct, rename="camel"):
-    """Both operators': Kubeflow's ``applicationState``, Apache's ``currentState``."""
+    """Both operators': Kubeflow's ``applicationState``, Apache's ``currentState`` and those before it."""
 
     application_state: _ApplicationState | None = None
     current_state: _CurrentState | None = None
+    state_transition_history: dict[str, _CurrentState] | None = None
 
 
 class _Metadata(msgspec.Struct, rename="camel"):
@@ -151,10 +158,15 @@ def _state(found: _Object) -> str:
     if not isinstance(status, _Status):
         return ""
     if (told := status.application_state) is not None:
-        if told.error_message and submitted_twice({"status": {"applicationState": msgspec.to_builtins(told)}}):
-            return IN_DOUBT
-        return sys.intern(told.state)
-    return sys.intern(status.current_state.current_state_summary) if status.current_state is not None else ""
+        word, failed = told.state, bool(told.error_message)
+    elif status.current_state is not None:
+        word = status.current_state.current_state_summary
+        failed = word in _APACHE_FAILURES
+    else:
+        return ""
+    if failed and submitted_twice({"status": msgspec.to_builtins(status)}):
+        return IN_DOUBT
+    return sys.intern(word)
 
 
 def _unreadable(where: str, error: Exception) -> KubernetesProblem:
