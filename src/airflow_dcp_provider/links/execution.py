@@ -69,14 +69,15 @@ class TableLink(BaseOperatorLink):
 def addresses(context: Context, job: JobSpec, environment: Environment, attempt: Attempt, waiting_task: str) -> dict[str, str]:
     """Return every address that is known now, link's name -> address.
 
-    :param waiting_task: id of the task that waits for the execution.
+    :param waiting_task: id of the task that waits for the execution; of a mapped one, the part with the task's own index.
     """
     ti: Any = context["ti"]
-    run = f"/dags/{quote(ti.dag_id)}/runs/{quote(ti.run_id)}/tasks/{quote(waiting_task)}"
+    mapped = f"/mapped/{ti.map_index}" if ti.map_index is not None and ti.map_index >= 0 else ""
+    page = f"/dags/{quote(ti.dag_id)}/runs/{quote(ti.run_id)}/tasks/{quote(waiting_task)}{mapped}"
     return {
         SparkUiLink.name: spark_page(attempt, environment.history_server_url),
         SparkHistoryLink.name: history_page(attempt, environment.history_server_url),
-        ExecutionLink.name: _airflow(run),
+        ExecutionLink.name: _airflow(page),
         **table_address(job),
     }
 

@@ -71,9 +71,9 @@ def resolve_job(
     rendered = plain if plain.get("rendered") else render_job(plain, template_context(context, name))
     try:
         return RunJob(JobSpec.from_dict(rendered), mark, name, date, places)
-    except TypeError as error:
+    except (AttributeError, TypeError) as error:
         raise UsageError(
-            f"the job is not complete or has an unknown field: {error}",
+            f"the job is not complete, or a field of it is unknown or of the wrong kind: {error}",
             hint="see airflow_dcp_provider.model.job.JobSpec for its fields",
         ) from error
 
