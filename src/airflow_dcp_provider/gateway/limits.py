@@ -124,23 +124,38 @@ def _memory(job: JobSpec, role: str, memory: str, limit: str) -> Iterator[Excess
 
 
 def _on_top(job: JobSpec, role: str, heap: int, most: int, limit: str) -> Iterator[Excess]:
-    total, last = heap, ""
-    for key, unit in _ON_TOP[role].items():
-        text = job.spark_conf.get(key)
-        size = 0 if text is None else _bytes(text, unit)
-        if size is None:
-            yield Excess(f"sparkConf.{key}", str(text), "", "")
-        elif size:
-            total, last = total + size, key
-    factor_key = f"spark.{role}.memoryOverheadFactor"
-    if factor_key in job.spark_conf:
-        factor = _factor(job.spark_conf[factor_key])
-        if factor is None:
-            yield Excess(f"sparkConf.{factor_key}", job.spark_conf[factor_key], "", "")
-        else:
-            total, last = total + int(heap * factor), factor_key
+    last = ""
+    for key, value in _beside_heap(job.spark_conf, role).items():
+        if value is None:
+            yield Excess(f"sparkConf.{key}", job.spark_conf[key], "", "")
+        elif value:
+            last = key
+    fixed, share = on_top(job.spark_conf, role)
+    total = heap + fixed + int(heap * share)
     if last and total > most:
         yield Excess(f"sparkConf.{last}", f"{memory_text(total)} in all", f"{role}_memory", limit)
+
+
+def on_top(conf: Mapping[str, str], role: str) -> tuple[int, float]:
+    """Return what settings take beside the heap of ``driver`` or ``executor``: bytes, and a share of the heap.
+
+    What cannot be read counts nothing here.
+    """
+    found = _beside_heap(conf, role)
+    share = found.pop(_factor_setting(role), None) or 0.0
+    return sum(int(size or 0) for size in found.values()), share
+
+
+def _beside_heap(conf: Mapping[str, str], role: str) -> dict[str, float | None]:
+    """Return the bytes of each setting that takes memory beside the heap, and the factor; None for what cannot be read."""
+    found: dict[str, float | None] = {key: _bytes(conf[key], unit) for key, unit in _ON_TOP[role].items() if key in conf}
+    if _factor_setting(role) in conf:
+        found[_factor_setting(role)] = _factor(conf[_factor_setting(role)])
+    return found
+
+
+def _factor_setting(role: str) -> str:
+    return f"spark.{role}.memoryOverheadFactor"
 
 
 def _executors(job: JobSpec, most: int | None) -> Iterator[Excess]:

@@ -10,9 +10,9 @@ class Limits:
     """The most that a job gets; None or an empty text means no limit.
 
     :param driver_cores: CPUs of the driver.
-    :param driver_memory: memory of the driver as Spark writes it (``8g``), without overhead.
+    :param driver_memory: memory of the driver as Spark writes it (``8g``), with what a job's settings put on top of it.
     :param executor_cores: CPUs of one executor.
-    :param executor_memory: memory of one executor as Spark writes it, without overhead.
+    :param executor_memory: the same of one executor.
     :param max_executors: executors of one job, also under dynamic allocation.
     :param max_executions: executions that run or wait at once in one namespace of the environment.
     """

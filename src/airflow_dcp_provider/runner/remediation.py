@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 
+from airflow_dcp_provider.gateway.limits import on_top
 from airflow_dcp_provider.model.execution import Failure, FailureKind
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.quantities import memory_bytes, memory_text
@@ -84,9 +85,9 @@ def raise_memory(
 def _raise_heap(job: JobSpec, role: str, limit: int) -> tuple[JobSpec, str]:
     size = getattr(job.resources, role)
     before = memory_bytes(size.memory)
-    # An overhead that the job sets counts as the environment's limits count it.
-    room = limit - (_explicit_overhead(job.spark_conf, role) or 0)
-    after = min(int(before * FACTOR), room)
+    # What the job sets beside the heap counts as the environment's limits count it.
+    fixed, share = on_top(job.spark_conf, role)
+    after = min(int(before * FACTOR), _whole(int((limit - fixed) / (1 + share))))
     # A job may ask for more than the limit from the start; it is never given less than it asked for here.
     if after <= before:
         return job, ""
@@ -99,13 +100,19 @@ def _raise_overhead(job: JobSpec, role: str, limit: int, defaults: Mapping[str, 
     heap = memory_bytes(getattr(job.resources, role).memory)
     conf = {**defaults, **job.spark_conf}
     before = _explicit_overhead(conf, role) or default_overhead(role, heap, conf)
-    after = min(int(before * OVERHEAD_FACTOR), limit - heap)
+    setting = overhead_setting(role)
+    fixed, share = on_top({key: value for key, value in job.spark_conf.items() if key != setting}, role)
+    after = min(int(before * OVERHEAD_FACTOR), _whole(limit - heap - fixed - int(heap * share)))
     if memory_text(after) == memory_text(before) or after <= before:
         return job, ""
-    setting = overhead_setting(role)
     changed = replace(job, spark_conf={**job.spark_conf, setting: memory_text(after)})
     old, new = memory_text(before), memory_text(after)
     return changed, f"{role} memory overhead raised from {old} to {new}, because the container and not the heap was short"
+
+
+def _whole(size: int) -> int:
+    """Return a size in whole mebibytes: sizes are written so, rounded up, and a limit is none to round beyond."""
+    return size // 2**20 * 2**20
 
 
 def _explicit_overhead(conf: Mapping[str, str], role: str) -> int | None:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_dcp_provider.gateway.limits import excesses
 from airflow_dcp_provider.model.execution import Failure, FailureKind
 from airflow_dcp_provider.model.job import DriverResources, ExecutorResources, ResourceSpec
+from airflow_dcp_provider.model.limits import Limits
 from airflow_dcp_provider.model.quantities import memory_bytes
 from airflow_dcp_provider.runner.remediation import MAX_RAISES, Shortage, raise_memory, shortages
 from tests.support.executions import job
@@ -98,6 +100,32 @@ class TestOnlyWhatWasShort:
         assert bigger.resources.executor.memory == "9216m"
         before = replace(sized("4g", "8g"), spark_conf={"spark.executor.memoryOverhead": "1g"})
         assert self.raised(Shortage.EXECUTOR_HEAP, before=before, executor_limit=9 * GIB) == (before, "")
+
+    @pytest.mark.parametrize(
+        ("settings", "heap"),
+        [
+            ({"spark.memory.offHeap.size": "6g"}, "10240m"),
+            ({"spark.executor.pyspark.memory": "5g", "spark.memory.offHeap.size": str(2 * GIB)}, "9216m"),
+            ({"spark.executor.memoryOverheadFactor": "0.6"}, "10240m"),
+            ({"spark.executor.memoryOverhead": "1g", "spark.executor.memoryOverheadFactor": "0.75"}, "8777m"),
+            ({"spark.memory.offHeap.size": "8g"}, "8g"),
+        ],
+    )
+    def test_whatever_comes_on_top_of_the_heap_counts_as_the_limits_count_it(self, settings, heap):
+        limits = Limits(executor_memory="16g")
+        before = replace(sized("4g", "8g"), spark_conf=settings)
+        assert not excesses(before, limits)
+        bigger, _ = self.raised(Shortage.EXECUTOR_HEAP, before=before, executor_limit=16 * GIB)
+        assert bigger.resources.executor.memory == heap
+        assert not excesses(bigger, limits)
+
+    def test_so_it_does_for_an_overhead(self):
+        before = replace(
+            sized("4g", "8g"), spark_conf={"spark.memory.offHeap.size": "6g", "spark.executor.memoryOverhead": "1536m"}
+        )
+        bigger, _ = self.raised(Shortage.EXECUTOR_CONTAINER, before=before, executor_limit=16 * GIB)
+        assert bigger.spark_conf["spark.executor.memoryOverhead"] == "2048m"
+        assert not excesses(bigger, Limits(executor_memory="16g"))
 
     def test_nothing_is_short(self):
         assert self.raised() == (sized("4g", "8g"), "")
