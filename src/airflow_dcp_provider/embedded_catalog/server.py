@@ -103,7 +103,7 @@ class CatalogServer:
         """Return when the catalog itself is open.
 
         :param timeout: seconds.
-        :raises DcpEnvironmentError: DCP425 or DCP426, when it cannot be opened.
+        :raises DcpEnvironmentError: DCP425 when it cannot be opened.
         """
         if self._server:
             self._server.service.result(timeout)
