@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_dcp_provider.model.execution import Failure, FailureKind
-from airflow_dcp_provider.runner.diagnosis_text import bounded_tail, masked, without_deep_stacks
+from airflow_dcp_provider.runner.diagnosis_text import bounded_tail, masked, one_line, without_deep_stacks
 
 #: The line by which the driver reports its result.
 RESULT_PREFIX = "DCP_RESULT "
@@ -134,7 +134,25 @@ def diagnose(exit_code: int | None, result: Mapping[str, Any] | None, log: str) 
             masked(str(reported.get("hint") or known.hint)),
             tail,
         )
+    if known is _SILENT:
+        return unproved(result, log)
     return Failure(known.kind, known.code, known.message, known.hint, tail)
+
+
+def unproved(result: Mapping[str, Any] | None, log: str) -> Failure:
+    """Return the failure of a driver that ended with 0 without reporting a success.
+
+    :param result: what it reported instead, or None.
+    :param log: the end of the driver's log.
+    """
+    message = _SILENT.message
+    if result is not None:
+        status = f"the status `{result['status']}`" if result.get("status") else "no status"
+        reported = result.get("error")
+        said = reported.get("message") if isinstance(reported, Mapping) else None
+        message = f"the driver ended with 0 and reports {status}, so nothing proves what it wrote"
+        message = one_line(f"{message}: {said}" if said else message)
+    return Failure(_SILENT.kind, _SILENT.code, message, _SILENT.hint, log_tail(log))
 
 
 def log_tail(log: str, lines: int = TAIL_LINES) -> str:

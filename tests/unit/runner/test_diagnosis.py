@@ -55,6 +55,13 @@ def test_the_drivers_own_words_are_kept_and_the_exit_code_says_whose_fault():
     )
 
 
+def test_a_good_exit_with_another_report_than_success_says_what_was_reported():
+    failure = diagnose(0, {"status": "partial"}, "")
+    assert (failure.kind, failure.code) == (FailureKind.PLATFORM, "DCP358")
+    assert "reports the status `partial`" in failure.message
+    assert diagnose(0, REPORT, "").message == "no column x"
+
+
 def test_a_signal_is_named():
     assert "SIGTERM" in diagnose(-15, None, "").message
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_dcp_provider.model.execution import Failure, FailureKind
+from airflow_dcp_provider.model.execution import Failure
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.states import ExecutionState
 from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
@@ -24,7 +24,7 @@ from airflow_dcp_provider.runner.backends.kubernetes.states import (
     execution_state,
     submitted_twice,
 )
-from airflow_dcp_provider.runner.diagnosis import log_tail, parse_result
+from airflow_dcp_provider.runner.diagnosis import parse_result, unproved
 from airflow_dcp_provider.runner.diagnosis_kubernetes import Evidence, diagnose
 from airflow_dcp_provider.runner.drivers import driver_of
 
@@ -124,13 +124,8 @@ def _good_end(
     own = driver_of(JobSpec.from_dict(job).core_etl) == "core_etl"
     silent = own and result is None and pod is not None and log is not None
     if silent or (result is not None and result.get("status") != "succeeded"):
-        failure = Failure(
-            FailureKind.PLATFORM,
-            "DCP358",
-            "the driver ended without a result line, so nothing proves what it wrote",
-            "look at the driver's log",
-            log_tail(log or report)[-_TAIL_LIMIT:],
-        )
+        failure = unproved(result, log or report)
+        failure = replace(failure, log_tail=failure.log_tail[-_TAIL_LIMIT:])
         return Verdict(ExecutionState.FAILED, ended, result, failure)
     # Without the pod there is no result to be had: the end is good, and the tables alone can prove it.
     return Verdict(ExecutionState.SUCCEEDED, ended, result, certain=log is not None)
