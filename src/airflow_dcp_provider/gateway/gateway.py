@@ -11,7 +11,7 @@ An execution never gets a second cluster while the first may hold something of i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from airflow_dcp_provider.gateway.circuit import Circuits
@@ -103,10 +103,8 @@ class Gateway:
     def _first(self, ranked: tuple[Cluster, ...], namespaces: dict[str, str], holds: Ask, job: JobSpec) -> tuple[Cluster, bool]:
         if not ranked:
             raise self._no_cluster(job)
-        allowed = [cluster for cluster in ranked if self._circuits.of(cluster.connection, cluster.name).allows()]
         errors: list[str] = []
-        # A circuit saves time and forbids nothing: where all are open, all are tried.
-        for cluster in allowed or ranked:
+        for cluster in self._to_ask(ranked):
             try:
                 held = self._ask(cluster, namespaces, holds)
             except DcpEnvironmentError as error:
@@ -119,6 +117,20 @@ class Gateway:
             code="DCP483",
             hint=f"nothing was created; `pretzel environments check {self._environment.name}` says what each of them lacks",
         )
+
+    def _to_ask(self, ranked: tuple[Cluster, ...]) -> Iterator[Cluster]:
+        """Yield the clusters in order, without those whose circuits are open.
+
+        A circuit saves time and forbids nothing: where all are open, all are yielded.
+        """
+        allowed = False
+        for cluster in ranked:
+            # Not before its turn: a half-open circuit lets one probe through, and it is for a cluster that is asked.
+            if self._circuits.of(cluster.connection, cluster.name).allows():
+                allowed = True
+                yield cluster
+        if not allowed:
+            yield from ranked
 
     def _later(
         self, ranked: tuple[Cluster, ...], namespaces: dict[str, str], holds: Ask, fence: Ask, job: JobSpec

@@ -101,6 +101,18 @@ def test_an_open_circuit_is_passed_over_without_being_asked_and_heals() -> None:
     assert circuits.of(ORDER[0].connection, ORDER[0].name).state == "closed"
 
 
+def test_the_probe_of_a_cluster_that_is_not_asked_is_not_spent() -> None:
+    """A half-open circuit lets one caller through; it is there for the one who needs that cluster."""
+    now = [0.0]
+    circuits = Circuits(lambda: Circuit(failures=1, cooling=30, clock=lambda: now[0]))
+    circuits.of(ORDER[1].connection, ORDER[1].name).failed()
+    now[0] = 30.0
+    assert place(World(), circuits=circuits).cluster == ORDER[0]
+    down = World(down=(ORDER[0].name,))
+    assert place(down, circuits=circuits).cluster == ORDER[1]
+    assert down.asked == [ORDER[0].name, ORDER[1].name]
+
+
 def test_where_all_circuits_are_open_all_are_asked() -> None:
     circuits = Circuits(lambda: Circuit(failures=1, clock=lambda: 0.0))
     with pytest.raises(DcpEnvironmentError):
