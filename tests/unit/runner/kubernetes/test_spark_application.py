@@ -227,6 +227,21 @@ class TestSecrets:
         }
         assert {variable["valueFrom"]["secretKeyRef"]["name"] for variable in variables if "valueFrom" in variable} == {"iceberg"}
 
+    def test_no_two_of_them_share_a_variable(self):
+        secrets = {
+            "lake": {"s3.token": SecretKey("a", "1"), "s3-token": SecretKey("a", "2")},
+            "lake_s3": {"token": SecretKey("b", "3")},
+        }
+        variables = spec(Environment("test", "kubeflow", catalog_secrets=secrets))["driver"]["env"]
+        process = {
+            variable["name"]: variable.get("value") or variable["valueFrom"]["secretKeyRef"]["key"] for variable in variables
+        }
+        assert secret_settings(process) == {
+            "spark.sql.catalog.lake.s3.token": "1",
+            "spark.sql.catalog.lake.s3-token": "2",
+            "spark.sql.catalog.lake_s3.token": "3",
+        }
+
     def test_a_credential_without_a_secret_is_an_error_that_says_what_to_write(self):
         with pytest.raises(DcpEnvironmentError, match="names no Secret for credential") as caught:
             rendered(PLAIN, CATALOG)

@@ -91,6 +91,9 @@ def secret_variables(environment: Environment) -> list[dict[str, Any]]:
     for alias, properties in sorted(environment.catalog_secrets.items()):
         for name, source in sorted(properties.items()):
             variable = re.sub(r"[^A-Z0-9]", "_", f"DCP_CATALOG_{alias}_{name}".upper())
+            # `lake` and `s3.token` come to the same as `lake_s3` and `token`.
+            while variable in settings.values():
+                variable += "_"
             settings[f"spark.sql.catalog.{alias}.{name}"] = variable
             found.append({"name": variable, "valueFrom": {"secretKeyRef": {"name": source.secret, "key": source.key}}})
     if settings:
