@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.states import ExecutionState as State
+from airflow_dcp_provider.runner.backends.local_files import CANCEL, STATUS, AttemptFolder
 from tests.contract.backends.conftest import LocalRig
 from tests.contract.backends.test_backend import ended
-from tests.support.executions import job, request, wait_for
+from tests.support.executions import cancellation, job, request, wait_for
 
 
 @pytest.fixture
@@ -66,3 +71,77 @@ def pieces_of(backend, ref, limit: int) -> list[str]:
         if not text:
             return pieces
         pieces.append(text)
+
+
+def everything(home: Path) -> set[Path]:
+    return set(home.rglob("*"))
+
+
+class TestDisk:
+    """A disk that is full or somebody else's is one clear error, also in a signal handler, and leaves nothing half written."""
+
+    def fill(self, patched: pytest.MonkeyPatch, function: str = "fsync", code: int = errno.ENOSPC) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        patched.setattr(os, function, refuse)
+
+    def test_nothing_is_created_on_a_full_disk(self, rig, backend, monkeypatch):
+        rig.backend()
+        (rig.home / "executions").mkdir()
+        before = everything(rig.home)
+        with monkeypatch.context() as patched:
+            self.fill(patched)
+            with pytest.raises(DcpEnvironmentError, match="No space left on device") as caught:
+                backend.create(request())
+        assert caught.value.code == "DCP445"
+        assert everything(rig.home) - before == {rig.home / "executions" / request().ref.execution_id}
+
+    @pytest.mark.parametrize("function", ["fsync", "link"])
+    def test_a_cancellation_or_claim_that_cannot_be_written(self, rig, backend, monkeypatch, function):
+        asked = request(spec=job(hold=True))
+        backend.create(asked)
+        folder = backend._folder(asked.ref).path
+        for ask in (lambda: backend.cancel(asked.ref, cancellation()), lambda: backend.claim(asked.ref, 1)):
+            with monkeypatch.context() as patched:
+                self.fill(patched, function)
+                with pytest.raises(DcpEnvironmentError, match="No space left on device") as caught:
+                    ask()
+            assert caught.value.code == "DCP445"
+        assert not [*folder.glob(".c*"), *folder.glob("c*.json")]
+        assert backend.cancel(asked.ref, cancellation()).cancellation is not None
+        ended(backend, asked.ref)
+
+    @pytest.mark.parametrize("function", ["fsync", "replace"])
+    def test_a_status_that_cannot_be_replaced_stays(self, tmp_path, monkeypatch, function):
+        folder = AttemptFolder(tmp_path)
+        folder.replace(STATUS, {"state": "PENDING"})
+        with monkeypatch.context() as patched:
+            self.fill(patched, function)
+            with pytest.raises(DcpEnvironmentError, match="No space left on device") as caught:
+                folder.replace(STATUS, {"state": "RUNNING"})
+        assert caught.value.code == "DCP445"
+        assert folder.read(STATUS) == {"state": "PENDING"}
+        assert everything(tmp_path) == {tmp_path / STATUS}
+
+    @pytest.mark.parametrize(
+        "look", [lambda one: one.is_supervised(), lambda one: one.supervising().__enter__(), lambda one: one.has(CANCEL)]
+    )
+    def test_somebody_elses_folder(self, tmp_path, monkeypatch, look):
+        """As root, who runs the tests in containers, may do everything, the refusal is made up."""
+        with monkeypatch.context() as patched:
+            self.fill(patched, "open", errno.EACCES)
+            self.fill(patched, "stat", errno.EACCES)
+            with pytest.raises(DcpEnvironmentError, match="Permission denied") as caught:
+                look(AttemptFolder(tmp_path))
+        assert caught.value.code == "DCP445"
+
+    def test_a_supervisor_that_is_killed_at_once_did_not_start(self, backend, monkeypatch):
+        killed = subprocess.CompletedProcess([], 1)
+        with monkeypatch.context() as patched:
+            patched.setattr(subprocess, "run", lambda *_, **__: killed)
+            with pytest.raises(DcpEnvironmentError, match="it ended with exit code 1") as caught:
+                backend.create(request())
+        assert caught.value.code == "DCP444"
+        backend.create(request())
+        assert ended(backend, request().ref).state is State.SUCCEEDED

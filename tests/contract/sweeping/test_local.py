@@ -92,6 +92,12 @@ def test_damaged_and_foreign_records_are_left_alone(tmp_path: Path, backend: Loc
     assert record.exists()
 
 
+def test_a_stray_file_keeps_nothing_from_being_swept(tmp_path: Path, backend: LocalBackend) -> None:
+    run(backend, request())
+    (tmp_path / "executions" / "0-stray-file").touch()
+    assert swept(tmp_path, backend, 100 * DAY) == [(Leftover.RECORD, Action.DELETE, 1)]
+
+
 def test_another_environments_records_are_left_alone(tmp_path: Path, backend: LocalBackend) -> None:
     run(backend, request())
     assert sweep(LocalPlace(backend, tmp_path, "playground_jane"), Rules(), time.time() + 100 * DAY) == []

@@ -24,12 +24,12 @@ from airflow_dcp_provider.runner.backends.local_files import (
     STATUS,
     SUPERVISOR_LOG,
     AttemptFolder,
+    disk,
 )
 from airflow_dcp_provider.runner.backends.local_processes import clean_environment
 from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
 from airflow_dcp_provider.runner.backends.local_verdict import is_final, settle
 from airflow_dcp_provider.runner.backends.spark_home import find_spark
-from airflow_dcp_provider.runner.locks import locked
 
 #: Seconds that a supervisor may take to say that it has taken an attempt over.
 _START_PATIENCE = 60.0
@@ -77,10 +77,12 @@ class LocalBackend:
 
     def latest(self, ref: AttemptRef) -> Attempt | None:
         """Return the execution's attempt with the highest number, or None."""
-        try:
-            numbers = [int(entry.name) for entry in self._folder(ref).path.parent.iterdir() if entry.name.isdecimal()]
-        except FileNotFoundError:
-            return None
+        execution = self._folder(ref).path.parent
+        with disk(execution):
+            try:
+                numbers = [int(entry.name) for entry in execution.iterdir() if entry.name.isdecimal()]
+            except FileNotFoundError:
+                return None
         return self._attempt(AttemptFolder(self._folder(ref).path.with_name(str(max(numbers))))) if numbers else None
 
     def claim(self, ref: AttemptRef, round_try: int) -> Attempt:
@@ -142,14 +144,15 @@ class LocalBackend:
 
     def _start(self, folder: AttemptFolder) -> None:
         """Make sure that somebody supervises the attempt, or that it has ended."""
-        with locked(folder.path / CREATE_LOCK):
+        with folder.holding(CREATE_LOCK):
             status = folder.read(STATUS)
             if is_final(status) or folder.has(LAUNCHED) or (status is not None and folder.is_supervised()):
                 return
             command = [sys.executable, "-P", "-m", "airflow_dcp_provider.runner.backends.local_supervisor", str(folder.path)]
             environment = clean_environment(os.environ, self._settings.pass_environment)
-            with (folder.path / SUPERVISOR_LOG).open("ab") as log:
-                try:
+            why = ""
+            try:
+                with (folder.path / SUPERVISOR_LOG).open("ab") as log:
                     done = subprocess.run(
                         command,
                         stdin=subprocess.DEVNULL,
@@ -161,9 +164,12 @@ class LocalBackend:
                         timeout=_START_PATIENCE,
                         check=False,
                     )
-                    why = "" if done.returncode == 0 else (folder.path / SUPERVISOR_LOG).read_text(errors="replace")[-500:].strip()
-                except (OSError, subprocess.TimeoutExpired) as error:
-                    why = str(error)
+                if done.returncode != 0:
+                    # One that was killed says nothing.
+                    said = (folder.path / SUPERVISOR_LOG).read_text(errors="replace")[-500:].strip()
+                    why = said or f"it ended with exit code {done.returncode}"
+            except (OSError, subprocess.TimeoutExpired) as error:
+                why = str(error)
         if why and folder.read(STATUS) is None:
             raise DcpEnvironmentError(
                 f"the supervisor of {folder.path} did not start: {why}",

@@ -36,9 +36,26 @@ SCRATCH, EVENTS = "scratch", "events"
 _LOCK_PATIENCE = 1.0
 
 
+@contextlib.contextmanager
+def disk(path: Path) -> Iterator[None]:
+    """Say what the disk refuses inside the block as an error of ours.
+
+    :param path: what is used there, for the message.
+    :raises DcpEnvironmentError: DCP445 when the disk is full, or the rights or owners are wrong.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DcpEnvironmentError(
+            f"the local backend cannot use {path}: {error.strerror or error}",
+            code="DCP445",
+            hint="check the rights and the free space of DCP_HOME",
+        ) from error
+
+
 @dataclass(frozen=True)
 class AttemptFolder:
-    """The folder of one attempt.
+    """The folder of one attempt. Whatever the disk refuses is the error DCP445.
 
     :param path: ``<home>/executions/<execution id>/<attempt>``.
     """
@@ -47,7 +64,7 @@ class AttemptFolder:
 
     def exists(self) -> bool:
         """Whether the attempt was ever created."""
-        return (self.path / REQUEST).exists()
+        return self.has(REQUEST)
 
     def make(self, request: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
         """Make the folder with its request, whole or not at all; False when another creator was first.
@@ -55,26 +72,20 @@ class AttemptFolder:
         :raises DcpEnvironmentError: DCP445 when the disk refuses.
         """
         parent = self.path.parent
-        try:
+        with disk(self.path):
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # A folder of its own name, made whole, then renamed: a reader never sees half an attempt.
             new = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
-            _write(new / REQUEST, request)
-            _write(new / SETTINGS, settings)
             try:
+                _write(new / REQUEST, request)
+                _write(new / SETTINGS, settings)
                 new.rename(self.path)
-            except OSError:
+            except BaseException as error:
                 shutil.rmtree(new, ignore_errors=True)
-                if self.exists():
+                if isinstance(error, OSError) and self.exists():
                     return False
                 raise
-        except OSError as error:
-            raise DcpEnvironmentError(
-                f"the local backend cannot write {self.path}: {error.strerror or error}",
-                code="DCP445",
-                hint="check the rights and the free space of DCP_HOME",
-            ) from error
-        _sync_folder(parent)
+            _sync_folder(parent)
         return True
 
     def read(self, name: str) -> dict[str, Any] | None:
@@ -115,57 +126,76 @@ class AttemptFolder:
 
     def replace(self, name: str, data: Mapping[str, Any]) -> None:
         """Write file ``name`` whole, over what was there."""
-        new = self._new_file(name, data)
-        new.replace(self.path / name)
-        _sync_folder(self.path)
+        with self._new_file(name, data) as new:
+            new.replace(self.path / name)
+            _sync_folder(self.path)
 
     def write_once(self, name: str, data: Mapping[str, Any]) -> bool:
         """Write file ``name`` whole unless it is there; False when it is."""
-        new = self._new_file(name, data)
-        try:
-            os.link(new, self.path / name)
-        except FileExistsError:
-            return False
-        finally:
-            new.unlink()
-        _sync_folder(self.path)
+        with self._new_file(name, data) as new:
+            try:
+                os.link(new, self.path / name)
+            except FileExistsError:
+                return False
+            finally:
+                new.unlink()
+            _sync_folder(self.path)
         return True
 
     def has(self, name: str) -> bool:
         """Whether file ``name`` is there."""
-        return (self.path / name).exists()
+        with disk(self.path / name):
+            return (self.path / name).exists()
 
     def remove(self, *names: str) -> None:
         """Remove files that may not be there."""
         for name in names:
-            (self.path / name).unlink(missing_ok=True)
+            with disk(self.path / name):
+                (self.path / name).unlink(missing_ok=True)
 
     def is_supervised(self) -> bool:
         """Whether a supervisor lives."""
-        try:
-            descriptor = os.open(self.path / SUPERVISOR_LOCK, os.O_RDWR)
-        except FileNotFoundError:
+        with disk(self.path / SUPERVISOR_LOCK):
+            try:
+                descriptor = os.open(self.path / SUPERVISOR_LOCK, os.O_RDWR)
+            except FileNotFoundError:
+                return False
+            try:
+                # Shared, so that two observers do not take each other for a supervisor.
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            finally:
+                os.close(descriptor)
             return False
-        try:
-            # Shared, so that two observers do not take each other for a supervisor.
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
 
     @contextlib.contextmanager
     def supervising(self) -> Iterator[bool]:
         """Hold the supervisor's lock inside the block; yields False when another process holds it."""
-        with locked(self.path / SUPERVISOR_LOCK, patience=_LOCK_PATIENCE) as held:
+        with self.holding(SUPERVISOR_LOCK, patience=_LOCK_PATIENCE) as held:
             yield held
 
-    def _new_file(self, name: str, data: Mapping[str, Any]) -> Path:
-        descriptor, path = tempfile.mkstemp(prefix=f".{name}-", dir=self.path)
-        os.close(descriptor)
-        _write(Path(path), data)
-        return Path(path)
+    @contextlib.contextmanager
+    def holding(self, name: str, patience: float | None = None) -> Iterator[bool]:
+        """Hold the lock on file ``name`` inside the block; see :func:`airflow_dcp_provider.runner.locks.locked`."""
+        with contextlib.ExitStack() as stack:
+            with disk(self.path / name):
+                held = stack.enter_context(locked(self.path / name, patience))
+            yield held
+
+    @contextlib.contextmanager
+    def _new_file(self, name: str, data: Mapping[str, Any]) -> Iterator[Path]:
+        """Yield a whole new file that is to become file ``name``; nothing of it stays when the block fails."""
+        with disk(self.path / name):
+            descriptor, path = tempfile.mkstemp(prefix=f".{name}-", dir=self.path)
+            os.close(descriptor)
+            new = Path(path)
+            try:
+                _write(new, data)
+                yield new
+            except BaseException:
+                new.unlink(missing_ok=True)
+                raise
 
 
 def _write(path: Path, data: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import Attempt, AttemptRef, Cancellation
 from airflow_dcp_provider.runner.backends.local import LocalBackend
+from airflow_dcp_provider.runner.backends.local_files import disk
 from airflow_dcp_provider.runner.sweeper import Action, Files, Finding, Leftover, Remains, Rules, Waits, decide, expired
 
 logger = logging.getLogger(__name__)
@@ -67,13 +68,15 @@ class LocalPlace:
 
     def _attempts(self) -> list[Attempt]:
         """Return every attempt of the environment, those of one execution in order."""
-        folders = sorted(self._records.iterdir()) if self._records.is_dir() else []
+        with disk(self._records):
+            folders = sorted(self._records.iterdir()) if self._records.is_dir() else []
         return [attempt for folder in folders if not folder.name.startswith(".") for attempt in self._attempts_of(folder)]
 
     def _attempts_of(self, folder: Path) -> list[Attempt]:
-        numbers = sorted(int(one.name) for one in folder.iterdir() if one.name.isdecimal())
         place = AttemptRef(folder.name, 1, self._environment, "local", "local", "")
         try:
+            with disk(folder):
+                numbers = sorted(int(one.name) for one in folder.iterdir() if one.name.isdecimal())
             found = [self._backend.get(replace(place, attempt=number)) for number in numbers]
         except DcpEnvironmentError as error:
             logger.warning("the record %s is left alone: %s", folder, error)
