@@ -395,7 +395,10 @@ LOCAL_CODES: dict[str, ErrorCode] = {
     "DCP442": ErrorCode("Iceberg jar missing", "The Iceberg runtime jar is not there and could not be fetched."),
     "DCP443": ErrorCode("Spark missing", "The Python package pyspark is not installed; the extra `local` brings it."),
     "DCP444": ErrorCode("supervisor did not start", "The process that watches the Spark driver could not be started."),
-    "DCP445": ErrorCode("record unreadable", "A file of the local backend's record does not hold what it should."),
+    "DCP445": ErrorCode(
+        "record unusable",
+        "A file of the local backend's record does not hold what it should, or the disk is full or refuses: see its rights.",
+    ),
     "DCP446": ErrorCode("store failed", "The store of executions did not answer or could not be migrated. Jobs are not affected."),
     "DCP447": ErrorCode("wrong local setting", "A setting of the local backend does not hold what it should."),
 }

@@ -14,9 +14,10 @@ import pytest
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.states import ExecutionState as State
 from airflow_dcp_provider.runner.backends.local_files import CANCEL, STATUS, AttemptFolder
+from airflow_dcp_provider.runner.backends.local_supervisor import supervise
 from tests.contract.backends.conftest import LocalRig
 from tests.contract.backends.test_backend import ended
-from tests.support.executions import cancellation, job, request, wait_for
+from tests.support.executions import cancellation, job, local_settings, request, wait_for
 
 
 @pytest.fixture
@@ -135,6 +136,21 @@ class TestDisk:
             with pytest.raises(DcpEnvironmentError, match="Permission denied") as caught:
                 look(AttemptFolder(tmp_path))
         assert caught.value.code == "DCP445"
+
+    def test_spark_is_watched_also_where_its_start_cannot_be_written_down(self, rig, backend, monkeypatch):
+        """Else it would count as failed while it runs, and its next attempt would run beside it."""
+        folder = backend._folder(request().ref)
+        folder.make(request().to_dict(), local_settings(rig.home).to_dict())
+        replace = AttemptFolder.replace
+
+        def full(self: AttemptFolder, name: str, data: dict[str, object]) -> None:
+            if data.get("state") == "RUNNING":
+                raise DcpEnvironmentError("No space left on device", code="DCP445")
+            replace(self, name, data)
+
+        monkeypatch.setattr(AttemptFolder, "replace", full)
+        supervise(folder, lambda: None)
+        assert backend.get(request().ref).state is State.SUCCEEDED
 
     def test_a_supervisor_that_is_killed_at_once_did_not_start(self, backend, monkeypatch):
         killed = subprocess.CompletedProcess([], 1)

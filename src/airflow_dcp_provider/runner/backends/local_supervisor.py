@@ -212,7 +212,9 @@ def _launch(folder: AttemptFolder, prepared: _Prepared, stack: contextlib.ExitSt
         env={**os.environ, **prepared.command.environment},
         start_new_session=True,
     )
-    _say(folder, "", state=ExecutionState.RUNNING.value, started_at=time.time(), spark_ui_url=prepared.ui_url)
+    # It runs, and is watched also where this cannot be written: what failed here would count as not started.
+    with contextlib.suppress(DcpError):
+        _say(folder, "", state=ExecutionState.RUNNING.value, started_at=time.time(), spark_ui_url=prepared.ui_url)
     return process
 
 
