@@ -6,6 +6,7 @@ namespace as it stands (capitals, ``_``, too long) is completed by a hash of its
 
 from __future__ import annotations
 
+import itertools
 import re
 import string
 
@@ -41,6 +42,14 @@ def template_fault(template: str) -> str:
         return f"leaves less than {_ROOM} of {_LONGEST} characters for each name in it"
     if not is_namespace(template.format(**dict.fromkeys(PLACEHOLDERS, "x"))):
         return "makes no Kubernetes namespace (lower case letters, digits and `-`)"
+    return _confusion(parts)
+
+
+def _confusion(parts: list[tuple[str, str | None, str | None, str | None]]) -> str:
+    """Return which names of a template could be taken for others, as :func:`template_fault` does: a + bc and ab + c."""
+    for (_, one, _, _), (between, other, _, _) in itertools.pairwise(parts):
+        if one is not None and other is not None and "-" not in between:
+            return f"has no `-` between `{{{one}}}` and `{{{other}}}`, so that different ones could share a namespace"
     return ""
 
 

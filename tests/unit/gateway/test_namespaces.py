@@ -75,6 +75,9 @@ def test_a_team_that_is_not_served_gets_no_namespace() -> None:
         ("x-{team", "cannot be read"),
         ("X-{team}", "makes no Kubernetes namespace"),
         ("-{team}", "makes no Kubernetes namespace"),
+        ("x-{user}{team}", "has no `-` between `{user}` and `{team}`"),
+        ("{user}x{team}", "has no `-` between `{user}` and `{team}`"),
+        ("x-{team}-{user}{environment}", "has no `-` between `{user}` and `{environment}`"),
         ("a" * 44 + "{team}", "leaves less than 20 of 63 characters"),
     ],
 )
@@ -84,6 +87,17 @@ def test_a_bad_template_is_explained(template: str, said: str) -> None:
     assert caught.value.code == "DCP481"
     assert said in caught.value.message
     assert "dcp_test" in caught.value.hint
+
+
+def test_names_side_by_side_would_make_one_namespace_of_two() -> None:
+    """Nobody could tell where the user ends: a + bc and ab + c."""
+    found = set()
+    for user, team in (("a", "bc"), ("ab", "c")):
+        try:
+            found.add(of("x-{user}{team}", team, user))
+        except DcpEnvironmentError as error:
+            found.add(f"{user}, {team}: {error.code}")
+    assert len(found) == 2
 
 
 def test_what_looks_like_a_hashed_name_is_hashed_itself() -> None:
@@ -101,7 +115,7 @@ ANYBODY = st.one_of(
     st.text("ab-_.", min_size=1, max_size=6),
     st.from_regex(r"[a-b-]{0,3}-?[0-9a-f]{12}", fullmatch=True),
 )
-TEMPLATES = st.sampled_from(["sjns-playground-local-{user}", "x-{team}-{environment}", "{team}-{user}", "{user}{team}", "{team}"])
+TEMPLATES = st.sampled_from(["sjns-playground-local-{user}", "x-{team}-{environment}", "{team}-{user}", "{user}-x{team}", "{team}"])
 
 
 @given(TEMPLATES, st.tuples(ANYBODY, ANYBODY), st.tuples(ANYBODY, ANYBODY))
