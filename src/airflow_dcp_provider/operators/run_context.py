@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Under this key a value is kept that lives as long as the DAG run: in the task's state (Airflow 3.3) or in XCom (before).
 NONCE_KEY = "dcp_run_nonce"
 
-#: Under this key the task's state (Airflow 3.3) holds the try that began this round, followed by `` ended`` once it has.
+#: Under this key the task's state (Airflow 3.3) holds the try that began this round, its ``max_tries``, and ``ended`` once it has.
 _ROUND_KEY = "dcp_round"
 
 
@@ -96,40 +96,83 @@ def choose_environment(context: Context, own: str | None, default: str, allowed:
 
 
 def actor_of(context: Context) -> Actor:
-    """Return who asks: the task, its try, and the try that began this round of tries.
+    """Return who asks: the task, its try, and the try that began this round of tries, as far as Airflow's own count tells it.
 
     Clearing a task raises ``max_tries``, an automatic retry does not; so does Airflow's SDK count (``get_first_reschedule_date``).
+    The count is wrong once the DAG's ``retries`` have changed, because ``max_tries`` is of the time when the task instance was made
+    or cleared. What it gives is always a try that there has been.
     """
     ti: Any = context["ti"]
-    retries = context["task"].retries or 0
-    return Actor(task_id=ti.task_id, try_number=ti.try_number, round_try=ti.max_tries - retries + 1)
+    began = ti.max_tries - (context["task"].retries or 0) + 1
+    return Actor(task_id=ti.task_id, try_number=ti.try_number, round_try=max(1, min(began, ti.try_number)))
 
 
 def submitter_of(context: Context) -> Actor:
-    """Return who submits; the same as :func:`actor_of`, but a round lasts until :func:`end_round` was called.
+    """Return who submits. From Airflow 3.3 on its round lasts until :func:`end_round` was called and the task is cleared.
 
-    Airflow raises ``max_tries`` also when a running task is cleared. What that task had begun goes on then; only clearing a
-    ``submit`` that had succeeded begins a new execution. Before Airflow 3.3, which has no task state, Airflow's own count decides.
+    What a running task had begun goes on when that is cleared; only clearing a ``submit`` that had come to its end begins a new
+    execution. Before Airflow 3.3, which has no task state, Airflow's own count decides, see :func:`actor_of`.
     """
-    actor = actor_of(context)
-    state: Any = context.get("task_state_store")
-    if state is None:
-        return actor
-    number, _, ended = str(state.get(_ROUND_KEY) or "").partition(" ")
-    if number and not ended:
-        return replace(actor, round_try=int(number))
-    state.set(_ROUND_KEY, str(actor.round_try))
-    return actor
+    return _in_kept_round(context, lambda cleared, ended, first: ended and (cleared or first))
+
+
+def waiter_of(context: Context, round_try: int | None = None) -> Actor:
+    """Return who waits. From Airflow 3.3 on its round lasts until the task is cleared.
+
+    Before Airflow 3.3, which has no task state, Airflow's own count decides, see :func:`actor_of`.
+
+    :param round_try: the round that the task was deferred in; a deferral ends with its round.
+    """
+    if round_try is not None:
+        return replace(actor_of(context), round_try=round_try)
+    return _in_kept_round(context, lambda cleared, ended, first: cleared or (ended and first))
 
 
 def end_round(context: Context, actor: Actor) -> None:
-    """Record that ``submit`` did what this round of its tries was for; a try that follows begins another one.
+    """Record that the task did what this round of its tries was for; clearing it begins another one.
 
-    :param actor: what :func:`submitter_of` returned.
+    :param actor: what :func:`submitter_of` or :func:`waiter_of` returned. When a newer round has begun meanwhile, that goes on.
     """
+    if _kept_round(context)[0] <= actor.round_try:
+        _keep_round(context, actor, ended=True)
+
+
+def _in_kept_round(context: Context, is_another: Callable[[bool, bool, bool], bool]) -> Actor:
+    """Return who asks, in the round that is kept in the task's state; the round is kept where it is not yet.
+
+    :param is_another: whether another round begins, from three signs: ``max_tries`` is not what it was, as after a clear; the round
+        had ended; this is a round's first try by Airflow's own count. None is enough alone: a clear after ``retries`` were lowered
+        may leave ``max_tries`` as it was, and a worker that dies as it ends its round is followed by a mere retry.
+    """
+    actor = actor_of(context)
+    number, rest = _kept_round(context)
+    if number:
+        cleared = rest[:1] != [str(_max_tries(context))]
+        if not is_another(cleared, "ended" in rest, actor.round_try == actor.try_number):
+            return replace(actor, round_try=number)
+        # No earlier round can have begun with this try.
+        actor = replace(actor, round_try=actor.try_number)
+    _keep_round(context, actor)
+    return actor
+
+
+def _kept_round(context: Context) -> tuple[int, list[str]]:
+    """Return the round that is kept, 0 for none, and what is kept beside it."""
+    state: Any = context.get("task_state_store")
+    kept = None if state is None else state.get(_ROUND_KEY)
+    number, *rest = str(kept or "0").split()
+    return int(number), rest
+
+
+def _keep_round(context: Context, actor: Actor, *, ended: bool = False) -> None:
     state: Any = context.get("task_state_store")
     if state is not None:
-        state.set(_ROUND_KEY, f"{actor.round_try} ended")
+        state.set(_ROUND_KEY, f"{actor.round_try} {_max_tries(context)}{' ended' if ended else ''}")
+
+
+def _max_tries(context: Context) -> int:
+    ti: Any = context["ti"]
+    return int(ti.max_tries)
 
 
 def map_index(context: Context) -> int:

@@ -20,7 +20,7 @@ from airflow_dcp_provider.model.execution import Actor, Attempt, Cancellation, E
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.operators.faults import faults
 from airflow_dcp_provider.operators.jobs import attempt_summary, check_job, resolve_job
-from airflow_dcp_provider.operators.run_context import actor_of
+from airflow_dcp_provider.operators.run_context import actor_of, end_round, waiter_of
 from airflow_dcp_provider.runner.runner import SparkRunner
 from airflow_dcp_provider.runner.values import Outcome
 from airflow_dcp_provider.sensors.driver_log import DriverLog
@@ -92,16 +92,19 @@ class SparkExecutionSensor(BaseSensorOperator):
         """Look at the execution; defer, go on with its next attempt, fail, or return its last one."""
         return self._advance(context, self._read_handle(), {})
 
-    def resume(self, context: Context, event: Mapping[str, Any] | None = None, handle: Any = None) -> dict[str, Any]:
+    def resume(
+        self, context: Context, event: Mapping[str, Any] | None = None, handle: Any = None, round_try: int | None = None
+    ) -> dict[str, Any]:
         """Go on after the trigger has fired; the same as :meth:`execute`, with what it knew.
 
         :param event: why the trigger fired, and how far the driver's logs are copied; what follows is decided from the attempt.
         :param handle: the execution's handle as it was when the task was deferred.
+        :param round_try: the task's round then: it stays the same when the DAG's ``retries`` have changed meanwhile.
         """
         said = event or {}
         self.log.info("Resumed: %s", said.get("reason", "no event"))
         known = Execution.from_dict(handle) if handle else self._read_handle()
-        return self._advance(context, known, said.get("copied") or {})
+        return self._advance(context, known, said.get("copied") or {}, round_try)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Cancel the attempt when Airflow ended the deferral because a time-out that somebody set was over."""
@@ -115,16 +118,18 @@ class SparkExecutionSensor(BaseSensorOperator):
         self._killed = True
         self._cancel("kill")
 
-    def _prepare(self, context: Context, handle: Execution) -> tuple[SparkRunner, Environment]:
+    def _prepare(self, context: Context, handle: Execution, round_try: int | None = None) -> tuple[SparkRunner, Environment]:
         with faults():
             environment = environment_for(handle.ref.environment)
             self._runner = runner_for(environment)
         self._handle = handle
-        self._actor = actor_of(context)
+        self._actor = waiter_of(context, round_try)
         return self._runner, environment
 
-    def _advance(self, context: Context, handle: Execution, copied: Mapping[str, int]) -> dict[str, Any]:
-        runner, environment = self._prepare(context, handle)
+    def _advance(
+        self, context: Context, handle: Execution, copied: Mapping[str, int], round_try: int | None = None
+    ) -> dict[str, Any]:
+        runner, environment = self._prepare(context, handle, round_try)
         kills = KillWatch(context["ti"])
         log = DriverLog(runner.backend, self.log, copied)
         log.copy(handle.ref)
@@ -136,6 +141,8 @@ class SparkExecutionSensor(BaseSensorOperator):
             self._cancel("kill")
             raise AirflowFailException("the task was killed; the attempt that it waited for was cancelled")
         log.copy(handle.ref)
+        if outcome.action == "failed":
+            end_round(context, self._actor)
         if outcome.attempt is None:
             raise AirflowFailException(str(outcome.error)) from outcome.error
         log.copy(outcome.attempt.ref)
@@ -181,7 +188,7 @@ class SparkExecutionSensor(BaseSensorOperator):
         self.defer(
             trigger=trigger,
             method_name="resume",
-            kwargs={"handle": outcome.execution.to_dict()},
+            kwargs={"handle": outcome.execution.to_dict(), "round_try": self._actor.round_try},
             timeout=None if self.wait_timeout is None else timedelta(seconds=self.wait_timeout),
         )
 

@@ -21,7 +21,7 @@ from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import Actor, Attempt, AttemptRef, Cancellation, Execution
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.states import ExecutionState
-from airflow_dcp_provider.operators.run_context import NONCE_KEY, actor_of, push_nonce, run_nonce
+from airflow_dcp_provider.operators.run_context import NONCE_KEY, actor_of, end_round, push_nonce, run_nonce, waiter_of
 from airflow_dcp_provider.operators.spark_runner import SparkRunnerSubmitOperator
 from airflow_dcp_provider.runner.backends.local import LocalBackend
 from airflow_dcp_provider.runner.runner import SparkRunner
@@ -85,8 +85,10 @@ def latest(runner: SparkRunner, handle: dict[str, Any]) -> Attempt:
 
 def test_a_retried_submit_finds_its_execution(runner: SparkRunner, home: Path) -> None:
     state = TaskState()
-    first = submit_task().execute(context(submit_task(), state, max_tries=2))
-    again = submit_task().execute(context(submit_task(), state, try_number=2, max_tries=2))
+    task = SparkRunnerSubmitOperator(task_id="submit", job=job(), retries=2)
+    first = task.execute(context(task, state, max_tries=2))
+    task = SparkRunnerSubmitOperator(task_id="submit", job=job(), retries=2)
+    again = task.execute(context(task, state, try_number=2, max_tries=2))
     assert again == first
     wait_for(lambda: latest(runner, first).state.is_terminal)
     assert len(starts(home)) == 1
@@ -140,9 +142,12 @@ def test_before_airflow_3_3_the_nonce_comes_from_an_upstream_task() -> None:
 
 
 @pytest.mark.parametrize(
-    ("try_number", "max_tries", "retries", "round_try"), [(1, 2, 2, 1), (3, 2, 2, 1), (4, 5, 2, 4), (1, 0, 0, 1)]
+    ("try_number", "max_tries", "retries", "round_try"),
+    [(1, 2, 2, 1), (3, 2, 2, 1), (4, 5, 2, 4), (1, 0, 0, 1), (1, 3, 1, 1), (1, 3, 5, 1), (2, 3, 1, 2)],
 )
-def test_the_round_is_the_try_that_began_it(try_number: int, max_tries: int, retries: int, round_try: int) -> None:
+def test_the_round_is_the_try_that_began_it_and_always_one_that_there_has_been(
+    try_number: int, max_tries: int, retries: int, round_try: int
+) -> None:
     task = BaseOperator(task_id="wait", retries=retries)
     assert actor_of(context(task, try_number=try_number, max_tries=max_tries)) == Actor("wait", try_number, round_try)
 
@@ -165,7 +170,7 @@ def test_a_kill_while_submitting_leaves_nothing_running(runner: SparkRunner, mon
     handle = made[0].to_dict()
     cancellation = latest(runner, handle).cancellation
     assert cancellation is not None
-    assert cancellation.asked_by == Actor("submit", 1, 2)
+    assert cancellation.asked_by == Actor("submit", 1, 1)
     wait_for(lambda: latest(runner, handle).state is ExecutionState.CANCELLED)
 
 
@@ -246,6 +251,83 @@ def test_a_deadline_that_has_passed_is_no_reason_to_look_again(
     monkeypatch.setattr(LocalBackend, "is_gone", lambda *_: False)
     trigger = defer(wait_task(handle, job=spec), try_number=2, max_tries=1).trigger
     assert (trigger.await_gone, trigger.deadline) == (True, None)
+
+
+@pytest.mark.parametrize("retries", [1, 5])
+def test_a_deferred_wait_keeps_its_round_when_retries_change(runner: SparkRunner, home: Path, retries: int) -> None:
+    """Airflow leaves ``max_tries`` as it was; the count from the DAG's new ``retries`` would name another round."""
+    handle = submit_job(job(hold=True))
+    options = {"try_number": 5, "max_tries": 6}
+    kwargs = defer(wait_task(handle, job=job(hold=True), retries=3), **options).kwargs
+    changed = wait_task(handle, job=job(hold=True), retries=retries)
+    with pytest.raises(TaskDeferred) as again:
+        changed.resume(context(changed, **options), {"reason": "ended"}, **kwargs)
+    assert (again.value.trigger.await_gone, again.value.kwargs["round_try"]) == (False, 4)
+    assert latest(runner, handle).cancellation is None
+    (home / "release").touch()
+
+
+def defer_kept(state: TaskState, handle: Any, retries: int, **options: Any) -> TaskDeferred:
+    task = wait_task(handle, job=job(hold=True), retries=retries)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context(task, state, **options))
+    return deferred.value
+
+
+@pytest.mark.parametrize("retries", [2, 5])
+def test_a_retried_wait_keeps_its_round_when_retries_change_and_a_clear_begins_the_next(
+    runner: SparkRunner, home: Path, retries: int
+) -> None:
+    handle, state = submit_job(job(hold=True)), TaskState()
+    defer_kept(state, handle, 3, max_tries=3)
+    assert defer_kept(state, handle, retries, try_number=2, max_tries=3).kwargs["round_try"] == 1
+    assert latest(runner, handle).cancellation is None
+    cleared = defer_kept(state, handle, retries, try_number=3, max_tries=2 + retries)
+    assert cleared.kwargs["round_try"] == 3
+    cancellation = runner.check(Execution.from_dict(handle).ref).cancellation
+    assert cancellation is not None
+    assert cancellation.reason == "superseded"
+    (home / "release").touch()
+
+
+def test_a_failed_wait_that_is_cleared_begins_a_round_and_one_that_is_retried_does_not(runner: SparkRunner, home: Path) -> None:
+    """Lowered retries can leave ``max_tries`` as it was after a clear, as it is after the death of a worker that had just failed."""
+    spec = job(exit=20)
+    handle, state = submit_job(spec), TaskState()
+    wait_for(lambda: latest(runner, handle).state is ExecutionState.FAILED)
+    for try_number in (1, 2):
+        task = wait_task(handle, job=spec, retries=2)
+        with pytest.raises(AirflowFailException, match="DCP320"):
+            task.execute(context(task, state, try_number=try_number, max_tries=2))
+    assert latest(runner, handle).ref.attempt == 1
+    task = wait_task(handle, job=spec, retries=0)
+    with pytest.raises(TaskDeferred):
+        task.execute(context(task, state, try_number=3, max_tries=2))
+    assert latest(runner, handle).ref.attempt == 2
+
+
+@pytest.mark.parametrize("retries", [1, 5])
+def test_a_first_try_is_the_first_rounds_whatever_retries_are(home: Path, retries: int) -> None:
+    """Before Airflow 3.3: another round would be another key, and a second scheduler's submit another execution."""
+    made = []
+    for options in ({"retries": 3}, {"retries": retries}):
+        task = SparkRunnerSubmitOperator(task_id="submit", job=job(), **options)
+        made.append(task.execute(context(task, max_tries=3, xcom_pull=lambda **_: [])))
+    assert made[0] == made[1]
+
+
+def test_a_submit_that_dies_with_the_end_of_its_round_is_found_and_one_that_is_cleared_is_another(home: Path) -> None:
+    state = TaskState()
+
+    def submitted(retries: int, try_number: int, max_tries: int) -> str:
+        task = SparkRunnerSubmitOperator(task_id="submit", job=job(), retries=retries)
+        done = task.execute(context(task, state, try_number=try_number, max_tries=max_tries))
+        return Execution.from_dict(done).execution_id
+
+    first = submitted(2, 1, 2)
+    assert submitted(2, 2, 2) == first
+    # Retries were lowered to none before the clear, so that it left `max_tries` as it was.
+    assert submitted(0, 3, 2) != first
 
 
 def test_a_resumed_wait_stays_with_the_execution_that_it_was_deferred_for(runner: SparkRunner, home: Path) -> None:
@@ -338,3 +420,12 @@ def test_a_kill_of_submit_while_the_backend_is_away_is_kept_for_the_sweep(
         task.execute(context(task, TaskState()))
     assert {name: wish.asked_by.task_id for name, wish in intents().items()} == {made[0].ref.name: "submit"}
     (home / "release").touch()
+
+
+def test_a_round_that_a_newer_one_has_overtaken_ends_nothing() -> None:
+    """The older task's process may still be there when it learns that it was overtaken."""
+    task, state = BaseOperator(task_id="wait", retries=2), TaskState()
+    older = waiter_of(context(task, state, max_tries=2))
+    newer = waiter_of(context(task, state, try_number=2, max_tries=3))
+    end_round(context(task, state, max_tries=2), older)
+    assert (newer.round_try, waiter_of(context(task, state, try_number=3, max_tries=3)).round_try) == (2, 2)
