@@ -14,7 +14,7 @@ from airflow_dcp_provider.hooks.lineage import execution_lineage, with_lineage
 from airflow_dcp_provider.hooks.placements import place
 from airflow_dcp_provider.hooks.runners import runner_for
 from airflow_dcp_provider.links.execution import ExecutionLink, SparkHistoryLink, SparkUiLink, TableLink, addresses
-from airflow_dcp_provider.model.errors import DcpError, UsageError
+from airflow_dcp_provider.model.errors import DcpError, ExecutionError, UsageError
 from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.names import resource_name
@@ -100,7 +100,13 @@ class SparkRunnerSubmitOperator(BaseOperator):
             identity = execution_id(request.idempotency_key)
             name = resource_name(found.job.name, identity, 1)
             self._submitting = AttemptRef(identity, 1, found.environment, request.cluster, request.namespace, name)
-            execution = self._runner.submit(request)
+            try:
+                execution = self._runner.submit(request)
+            except ExecutionError as error:
+                if error.code == "DCP301":
+                    # A user has ended this execution, and nobody was handed it to wait for: only clearing this task leads on.
+                    end_round(context, self._actor)
+                raise
             self._submitting = execution.ref
         if self._killed or watch.killed():
             # The kill came before there was an attempt to cancel, or Airflow has not yet told this process of it.

@@ -99,7 +99,7 @@ def submit_step(latest: Attempt | None, idempotency_key: str, fingerprint: str, 
             number = latest.ref.attempt + 1
             return Create(number, f"attempt {latest.ref.attempt} was cancelled by {cancellation.asked_by}", True, True)
         if not cancellation.asked_by.task_id:
-            return _cancelled(latest, cancellation)
+            return _cancelled(latest, cancellation, "clear the submit task to run it again as a new execution")
     if latest.request.fingerprint != fingerprint:
         return Adopt(
             f"attempt {latest.ref.attempt} was submitted from another version of the manifest "
@@ -240,11 +240,11 @@ def _is_past(deadline: float | None, now: float) -> bool:
     return deadline is not None and now >= deadline
 
 
-def _cancelled(attempt: Attempt, cancellation: Cancellation) -> Fail:
+def _cancelled(attempt: Attempt, cancellation: Cancellation, hint: str = "clear the wait task to start the next attempt") -> Fail:
     return Fail(
         "DCP301",
         f"attempt {attempt.ref.attempt} of {attempt.ref.name} was cancelled by {cancellation.asked_by} ({cancellation.reason})",
-        "clear the wait task to start the next attempt",
+        hint,
     )
 
 

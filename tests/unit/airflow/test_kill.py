@@ -429,3 +429,28 @@ def test_a_round_that_a_newer_one_has_overtaken_ends_nothing() -> None:
     newer = waiter_of(context(task, state, try_number=2, max_tries=3))
     end_round(context(task, state, max_tries=2), older)
     assert (newer.round_try, waiter_of(context(task, state, try_number=3, max_tries=3)).round_try) == (2, 2)
+
+
+def test_a_submit_that_fails_because_a_user_cancelled_is_another_execution_once_it_is_cleared(
+    runner: SparkRunner, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker died after the creation, so that nobody was handed an execution: only `submit` can be cleared."""
+    state, made = TaskState(), []
+
+    def submitted(try_number: int, max_tries: int) -> Execution:
+        task = SparkRunnerSubmitOperator(task_id="submit", job=job(hold=True), retries=2)
+        return Execution.from_dict(task.execute(context(task, state, try_number=try_number, max_tries=max_tries)))
+
+    def die(_: SparkRunner, ref: AttemptRef) -> None:
+        made.append(ref)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SparkRunner, "check", die)
+        with pytest.raises(KeyboardInterrupt):
+            submitted(1, 2)
+    runner.cancel(made[0], Cancellation(Actor(user="jane"), "not today", time.time()))
+    with pytest.raises(AirflowFailException, match=r"(?s)DCP301 .* user jane .*clear the submit task"):
+        submitted(2, 2)
+    assert submitted(3, 4).execution_id != made[0].execution_id
+    (home / "release").touch()

@@ -68,6 +68,8 @@ class TestSubmit:
         assert isinstance(step, Fail)
         assert step.code == "DCP301"
         assert "user jane" in step.message
+        # Nobody was handed an execution that the wait task could go on with.
+        assert "clear the submit task" in step.hint
 
     @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED])
     @pytest.mark.parametrize("by", [Actor(user="jane"), submitter(1)])
