@@ -57,7 +57,7 @@ from airflow_dcp_provider.runner.backends.kubernetes.verdicts import (
     verdict_text,
     written_verdict,
 )
-from airflow_dcp_provider.runner.backends.kubernetes.writes import TRIES, annotate, delete_application, make, remove
+from airflow_dcp_provider.runner.backends.kubernetes.writes import LOOKS, annotate, delete_application, make, remove
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class KubeflowBackend:
         :raises DcpEnvironmentError: DCP467 when there is no such attempt any more.
         """
         api = self._api_for(ref.cluster)
-        for _ in range(TRIES):
+        for _ in range(LOOKS):
             application = self._application(api, ref)
             if application is not None:
                 self._mend_files(api, application)
@@ -199,7 +199,7 @@ class KubeflowBackend:
     def cancel(self, ref: AttemptRef, cancellation: Cancellation) -> Attempt | None:
         """Write down that the attempt is to end, then delete its application with all that it runs; see :meth:`Backend.cancel`."""
         api = self._api_for(ref.cluster)
-        for _ in range(TRIES):
+        for _ in range(LOOKS):
             application = self._application(api, ref)
             if application is None or not is_ours(application):
                 stone = self._tombstone(api, ref)

@@ -12,6 +12,9 @@ from airflow_dcp_provider.runner.backends.kubernetes.problems import CONFLICT, N
 
 #: How often a write is tried again after another process was first, or without a clear answer.
 TRIES = 5
+#: How often an application is looked at again because it changed between the look and the write. Its operator writes the status
+#: many times in the moments in which the driver starts, and a busy process is slow between the two.
+LOOKS = 30
 
 
 def make(api: KubernetesApi, path: str, resource: dict[str, Any]) -> dict[str, Any]:
