@@ -64,6 +64,10 @@ SLEEP = "count(*) + (SELECT length(java_method('java.lang.Thread', 'sleep', CAST
 FLIGHTS = "ds,carrier\n2013-01-05,UA\n2013-01-05,UA\n2013-01-05,AA\n2013-01-06,DL\n"
 
 
+def _hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Shell:
     """A folder with manifests, a DCP_HOME of its own, and ``pretzel`` to be run in it."""
 
@@ -88,6 +92,8 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Where the tests run in the background, a shell has made them ignore what Ctrl-C sends, and all that they start.
+            preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - it only sets a signal
         )
 
     def run(self, *words: str) -> tuple[int, str, str]:
