@@ -68,5 +68,5 @@ class Timing:
     longest_delay: float = 15.0
     patience: float = 600.0
     refused_patience: float = 60.0
-    batch: float = 0.02
+    batch: float = 0.05
     page_size: int = 250
