@@ -38,7 +38,7 @@ def read_file(path: Path) -> pa.Table:
         from pyarrow import ArrowException, csv, json, parquet
     except ImportError as error:
         raise DcpEnvironmentError(
-            f"files cannot be read: {error}", code="DCP426", hint="install the extra `local` , which brings Arrow"
+            f"files cannot be read: {error}", code="DCP426", hint="install the extra `local`, which brings Arrow"
         ) from error
     try:
         if name.endswith(CSV):
