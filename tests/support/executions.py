@@ -112,5 +112,5 @@ def wait_for(condition: Callable[[], T], what: str = "", seconds: float = 30.0) 
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
+        time.sleep(0.05)
     return value

@@ -43,6 +43,17 @@ def catalog(tmp_path: Path) -> Iterator[str]:
         yield server.uri
 
 
+@pytest.fixture(scope="module")
+def bare(kubernetes_programs: Path) -> Iterator[ApiServer]:
+    """A cluster without any operator; on the one that tests share either may be."""
+    server = ApiServer(kubernetes_programs, crds=())
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     code = main(["environments", *words])
     return code, capsys.readouterr().out
@@ -249,33 +260,27 @@ def test_a_cluster_that_does_not_answer_leaves_the_others_to_be_looked_at(
     assert next(each["message"] for each in found if each["subject"] == "cluster eu").startswith("answers")
 
 
+@pytest.mark.parametrize(
+    ("backend", "group", "operator"),
+    [
+        ("kubeflow", "sparkoperator.k8s.io", "Kubeflow Spark operator, version 2 or later,"),
+        ("apache", "spark.apache.org", "Apache Spark Kubernetes operator"),
+    ],
+)
 def test_a_cluster_without_the_operators_resources_is_named(
-    kubernetes_programs: Path, admin: dict[str, Any], connection: Define, capsys: pytest.CaptureFixture[str]
+    bare: ApiServer,
+    admin: dict[str, Any],
+    connection: Define,
+    capsys: pytest.CaptureFixture[str],
+    backend: str,
+    group: str,
+    operator: str,
 ) -> None:
-    server = ApiServer(kubernetes_programs, crds=())
-    try:
-        server.start()
-        connection("k8s_eu", "kubernetes", {"kube_config": json.dumps(server.kube_config())})
-        connection("dcp_test", "dcp", {**admin, "namespace_template": "default"})
-        found = bad_ones(check(capsys, "test")[1]["test"])
-    finally:
-        server.stop()
-    assert found == [
-        (
-            "cluster eu",
-            "has no custom resources of sparkoperator.k8s.io",
-            "install the Kubeflow Spark operator, version 2 or later, with its custom resource definitions",
-        )
+    connection("k8s_eu", "kubernetes", {"kube_config": json.dumps(bare.kube_config())})
+    connection("dcp_test", "dcp", {**admin, "backend": backend, "namespace_template": "default"})
+    assert bad_ones(check(capsys, "test")[1]["test"]) == [
+        ("cluster eu", f"has no custom resources of {group}", f"install the {operator} with its custom resource definitions")
     ]
-
-
-def test_an_environment_of_the_apache_operator_is_held_against_its_own_resource(
-    api_server: ApiServer, admin: dict[str, Any], connection: Define, capsys: pytest.CaptureFixture[str]
-) -> None:
-    connection("dcp_test", "dcp", {**admin, "backend": "apache", "namespace_template": api_server.namespace()})
-    ((_, message, hint),) = bad_ones(check(capsys, "test")[1]["test"])
-    assert message == "has no custom resources of spark.apache.org"
-    assert "Apache" in hint
 
 
 def test_catalogs_that_spark_cannot_use_and_templates_that_make_no_sense(

@@ -71,9 +71,16 @@ class RigClient:
         found = await self.get(path, **query)
         return list(found["items"]) if found else []
 
-    async def watch(self, path: str, **query: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Yield every object as ADDED, then every change; after a break all objects again, and DELETED for those that have gone."""
+    async def version(self, path: str) -> str:
+        """Return where a collection stands now: what is there can be left alone by watching from here."""
+        version: str = checked(await self.ask("GET", path, params={"limit": "1"})).json()["metadata"]["resourceVersion"]
+        return version
+
+    async def watch(self, path: str, since: str, **query: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield every change after ``since``; after a break all objects as ADDED, and DELETED for those that have gone."""
         known: dict[str, dict[str, Any]] = {}
+        async for kind, changed in self._followed(path, query, since, known):
+            yield kind, changed
         while True:
             listed = checked(await self.ask("GET", path, params=query)).json()
             present = {each["metadata"]["uid"]: each for each in listed["items"]}
@@ -82,12 +89,19 @@ class RigClient:
             known = present
             for each in listed["items"]:
                 yield "ADDED", each
-            async for kind, changed in self._changes(path, query, listed["metadata"]["resourceVersion"]):
-                if kind == "DELETED":
-                    known.pop(changed["metadata"]["uid"], None)
-                else:
-                    known[changed["metadata"]["uid"]] = changed
+            async for kind, changed in self._followed(path, query, listed["metadata"]["resourceVersion"], known):
                 yield kind, changed
+
+    async def _followed(
+        self, path: str, query: dict[str, str], version: str, known: dict[str, dict[str, Any]]
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield the changes and keep ``known`` up to date."""
+        async for kind, changed in self._changes(path, query, version):
+            if kind == "DELETED":
+                known.pop(changed["metadata"]["uid"], None)
+            else:
+                known[changed["metadata"]["uid"]] = changed
+            yield kind, changed
 
     async def _changes(self, path: str, query: dict[str, str], version: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         parameters = {**query, "watch": "true", "resourceVersion": version}

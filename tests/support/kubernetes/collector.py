@@ -12,6 +12,7 @@ from tests.support.kubernetes.client import RigClient, checked
 
 FOREGROUND = "foregroundDeletion"
 APPLICATIONS = "/apis/sparkoperator.k8s.io/v1beta2"
+CONFIG_MAPS = "/api/v1/configmaps"
 
 
 class GarbageCollector:
@@ -34,9 +35,9 @@ class GarbageCollector:
             self._collecting.add((meta["uid"], kind == "DELETED"))
             self._spawn(self._collect(application, foreground=kind != "DELETED"))
 
-    async def watch_config_maps(self) -> None:
-        """Delete every ConfigMap whose owner is no more, also when it got that owner only afterwards."""
-        async for kind, found in self._client.watch("/api/v1/configmaps"):
+    async def watch_config_maps(self, since: str) -> None:
+        """Delete every ConfigMap made or changed from now on whose owner is no more, also when it got that owner only afterwards."""
+        async for kind, found in self._client.watch(CONFIG_MAPS, since):
             owners = [owner for owner in found["metadata"].get("ownerReferences", ()) if owner["kind"] == "SparkApplication"]
             if kind == "DELETED" or not owners:
                 continue

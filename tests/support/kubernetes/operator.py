@@ -16,10 +16,10 @@ from typing import Any
 
 from tests.support.kubernetes.api_server import ApiServer
 from tests.support.kubernetes.client import RigClient
-from tests.support.kubernetes.collector import APPLICATIONS, GarbageCollector
+from tests.support.kubernetes.collector import APPLICATIONS, CONFIG_MAPS, GarbageCollector
 from tests.support.kubernetes.driver import files_volumes, read_job
 from tests.support.kubernetes.kubelet import FakeKubelet
-from tests.support.kubernetes.pods import PodRunner, Start
+from tests.support.kubernetes.pods import PODS, PodRunner, Start
 from tests.support.kubernetes.reconciler import Operator, Reconciler
 from tests.support.kubernetes.replay import Replay
 
@@ -124,8 +124,10 @@ class OperatorSimulator:
         self._over = asyncio.Event()
         self._pods = PodRunner(self._client, self._kubelet, self._spawn, self._step)
         self._collector = GarbageCollector(self._client, self._spawn, self._step)
-        for each in (self._watch(), self._pods.watch(), self._collector.watch_config_maps()):
-            self._spawn(each)
+        # What is there belongs to earlier tests, more and more of it: it is not even read.
+        collection = f"{self.applications}/sparkapplications"
+        for watch, path in ((self._watch, collection), (self._pods.watch, PODS), (self._collector.watch_config_maps, CONFIG_MAPS)):
+            self._spawn(watch(await self._client.version(path)))
         self._ready.set()
         await self._over.wait()
         left = list(self._tasks)
@@ -145,8 +147,8 @@ class OperatorSimulator:
         if not task.cancelled() and (error := task.exception()):
             self.errors.append(error)
 
-    async def _watch(self) -> None:
-        async for kind, application in self._client.watch(f"{self.applications}/sparkapplications"):
+    async def _watch(self, since: str) -> None:
+        async for kind, application in self._client.watch(f"{self.applications}/sparkapplications", since):
             self._collector.see(kind, application)
             meta = application["metadata"]
             known = self._seen.get(meta["uid"])

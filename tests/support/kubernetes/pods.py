@@ -16,6 +16,7 @@ from tests.support.kubernetes.client import RigClient, checked
 from tests.support.kubernetes.driver import Job, read_job
 from tests.support.kubernetes.kubelet import FakeKubelet
 
+PODS = "/api/v1/pods"
 TERMINATED_BY_SIGNAL = 143
 REPLAYED = "tests/replayed"
 
@@ -99,9 +100,9 @@ class PodRunner:
     def _is_released(self, name: str) -> bool:
         return self._all_released or name in self._released
 
-    async def watch(self) -> None:
-        """Run every pod that is bound to the node, for ever."""
-        async for kind, pod in self._client.watch("/api/v1/pods", fieldSelector=f"spec.nodeName={self._kubelet.node}"):
+    async def watch(self, since: str) -> None:
+        """Run every pod that is bound to the node from now on, for ever."""
+        async for kind, pod in self._client.watch(PODS, since, fieldSelector=f"spec.nodeName={self._kubelet.node}"):
             await self._see(kind, pod)
 
     async def _see(self, kind: str, pod: dict[str, Any]) -> None:
