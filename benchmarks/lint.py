@@ -1,4 +1,6 @@
-"""What ``pretzel lint`` costs for many manifests: copies of the first design document's, each with its own name.
+"""What ``pretzel`` costs before it does anything, and what ``pretzel lint`` costs for many manifests.
+
+They are copies of the first design document's, each with its own name.
 
 python -m benchmarks.lint [--write] [--count 1000]
 """
@@ -19,6 +21,14 @@ ROOT = Path(__file__).parent.parent
 MANIFEST = ROOT / "examples" / "manifests" / "user_features_daily" / "user-features-daily.yaml"
 
 
+def cost(*words: str) -> tuple[float, float]:
+    """Return the wall and CPU seconds of one ``pretzel`` command."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "dag_factory.cli", *words], check=True, capture_output=True)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--write", action="store_true", help="write the table into docs/benchmarks.md")
@@ -30,12 +40,12 @@ def main() -> None:
             changed = text.replace("name: user-features-daily", f"name: user-features-{number}", 1)
             changed = changed.replace("SELECT\n", f"SELECT\n                {number} AS copy,\n", 1)
             (Path(folder) / f"{number}.yaml").write_text(changed, encoding="utf-8")
-        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "dag_factory.cli", "lint", folder], check=True, capture_output=True)
-        wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    report = f"## Lint\n\n{machine()}\n\n" + table(
-        ("`pretzel lint`", "wall s", "CPU s"), [(f"{given.count} manifests, each with its own SQL", f"{wall:.1f}", f"{cpu:.1f}")]
+        rows = [
+            ("`pretzel --help`, median of nine", *sorted(cost("--help") for _ in range(9))[4]),
+            (f"`pretzel lint` of {given.count} manifests, each with its own SQL", *cost("lint", folder)),
+        ]
+    report = f"## Command line\n\n{machine()}\n\n" + table(
+        ("command", "wall s", "CPU s"), [(what, f"{wall:.2f}", f"{cpu:.2f}") for what, wall, cpu in rows]
     )
     print(report)
     if given.write:

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 #: What takes longest begins first, so that no process is still at it when the others are done.
-LONGEST_FIRST = ("tests/e2e/", "tests/crash/", "tests/acceptance/cli/", "tests/contract/")
+LONGEST_FIRST = (
+    "tests/e2e/",
+    "tests/contract/core_etl/",
+    "tests/crash/",
+    "tests/acceptance/cli/",
+    "tests/contract/",
+    "tests/unit/airflow/",
+)
+
+#: Files that share what is dear to start stay in one process: a Spark, Airflow's server within ``dag.test()``, half of the end-to-end tests.
+TOGETHER = {
+    "tests/e2e/test_identity.py": "identity and sweeping",
+    "tests/e2e/test_seeing_and_sweeping.py": "identity and sweeping",
+    "tests/e2e/test_kill.py": "kill and manifests",
+    "tests/e2e/test_manifests.py": "kill and manifests",
+    "tests/contract/core_etl/": "one Spark",
+    "tests/unit/airflow/test_dag_run.py": "dag.test",
+    "tests/unit/airflow/test_live_run.py": "dag.test",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,4 +62,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "kubernetes_programs" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.kubernetes)
-    items.sort(key=lambda item: next((rank for rank, name in enumerate(LONGEST_FIRST) if item.nodeid.startswith(name)), 9))
+    items.sort(key=lambda item: next((rank for rank, name in enumerate(LONGEST_FIRST) if item.nodeid.startswith(name)), 99))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadscope`` a process takes a whole file, or what belongs together, and in the order above."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    if config.getvalue("dist") != "loadscope":
+        return None
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return next((name for start, name in TOGETHER.items() if nodeid.startswith(start)), nodeid.partition("::")[0])
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)

@@ -106,6 +106,9 @@ class _Proxy(ThreadingHTTPServer):
         self.host = urlsplit(address_of(options)).netloc
         self.path = f"/api/v1/namespaces/{options.namespace}/services/{service_of(options)}:{PORT}/proxy"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away in the middle is no news."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

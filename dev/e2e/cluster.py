@@ -125,6 +125,18 @@ class Cluster:
         application: Resource = wait_until(found, f"attempt {attempt} of {execution_id} to be {state}", seconds)
         return application
 
+    def wait_next(self, execution_id: str, after: int, state: str, seconds: float) -> Resource:
+        """Wait until an attempt later than ``after`` is in a state of the operator's and return its application."""
+
+        def found() -> Resource | None:
+            for each in self.applications(execution_id):
+                if int(each["metadata"]["labels"][ATTEMPT]) > after and state_of(each) == state:
+                    return each
+            return None
+
+        application: Resource = wait_until(found, f"an attempt of {execution_id} after {after} to be {state}", seconds)
+        return application
+
     def wait_gone(self, execution_id: str, application: str, seconds: float = 120) -> None:
         """Wait until an application and all of its pods are gone."""
 

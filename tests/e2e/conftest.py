@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
 from dev.airflow_api import wait_until
 from dev.demo import LOADER
 from dev.standalone import StandaloneAirflow
@@ -48,6 +49,8 @@ spec:
   resources:
     driver: {{cores: 1, memory: 1g}}
     executor: {{cores: 1, memory: 1g, instances: 1}}
+  # Generating and compiling code costs more than it saves on one row.
+  sparkConf: {{spark.sql.codegen.wholeStage: "false", spark.sql.codegen.factoryMode: NO_CODEGEN}}
   coreEtl:
     jobSpec:
       sources: []
@@ -58,11 +61,21 @@ spec:
             {query}
       sinks:
         - {{name: out, type: iceberg, catalog: pedregal, database: e2e, table: {table}, mode: overwrite, partitionBy: [ds]}}
-  orchestration:
-    schedule: "@daily"
-    startDate: "2024-01-01"
-    endDate: "2024-03-01"
-    {orchestration}
+  orchestration: {{startDate: "2024-01-01", endDate: "2024-03-01", schedule: {schedule}, timeout: {timeout}}}
+"""
+
+#: Any DAG of the loader's file: by it Airflow is asked to read the file again.
+FIRST = "first"
+
+#: The maintenance DAG, when a test wants it.
+SWEEP = """\
+from datetime import datetime
+
+from airflow.sdk import DAG
+from airflow_dcp_provider.operators.maintenance import SweepOperator
+
+with DAG("sweep_now", schedule=None, start_date=datetime(2024, 1, 1), is_paused_upon_creation=False):
+    SweepOperator(task_id="sweep", environments=["local"], orphan_grace=0)
 """
 
 #: Sleeps in Spark for `seconds` of the trigger form's parameters, not at all without them.
@@ -82,16 +95,28 @@ class Deployment:
     starts_file: Path
     base: Path
 
-    def write(self, name: str, query: str = SLEEPY, orchestration: str = "timeout: 600") -> str:
+    def write(self, name: str, query: str = SLEEPY, schedule: str = '"@daily"', timeout: int = 600) -> str:
         """Write a manifest and wait until its DAG is there, unpaused. Returns the DAG id."""
-        text = MANIFEST.format(name=name, query=query, table=name.replace("-", "_"), orchestration=orchestration)
+        self.lay(name, query, schedule, timeout)
+        self.read_again()
+        wait_until(lambda: name in self.airflow.dag_ids(), f"the DAG {name}", 90)
+        self.airflow.unpause(name)
+        return name
+
+    def lay(self, name: str, query: str = SLEEPY, schedule: str = '"@daily"', timeout: int = 600) -> None:
+        """Write a manifest."""
+        text = MANIFEST.format(name=name, query=query, table=name.replace("-", "_"), schedule=schedule, timeout=timeout)
         # The manifest appears whole: Airflow reads the folder at any time, and other test processes may write the same one.
         staged = self.base / f"{name}.{os.getpid()}"
         staged.write_text(text)
         staged.replace(self.dags / f"{name}.yaml")
-        wait_until(lambda: name in self.airflow.dag_ids(), f"the DAG {name}", 90)
-        self.airflow.unpause(name)
-        return name
+
+    def read_again(self) -> None:
+        """Let Airflow read the loader's file now, as its page of a DAG offers it; unasked it does so every half a minute."""
+        token = self.airflow.request("GET", f"dags/{FIRST}")["file_token"]
+        # Who asks for what another one has just asked for is told of a conflict.
+        with contextlib.suppress(requests.HTTPError):
+            self.airflow.request("PUT", f"parseDagFile/{token}")
 
     def starts(self, execution_id: str) -> int:
         """Return how often Spark was started for any attempt of an execution."""
@@ -191,8 +216,10 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
             found = _deployment(base, fresh=starter)
             if starter:
                 try:
+                    found.lay(FIRST)
                     found.airflow.start()
                     found.airflow.wait_healthy()
+                    wait_until(lambda: FIRST in found.airflow.dag_ids(), "the first DAG", 90)
                 except BaseException:
                     found.airflow.stop()
                     raise
@@ -213,6 +240,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
 def _deployment(base: Path, *, fresh: bool) -> Deployment:
     dags = base / "dags"
     (dags / "load_manifests.py").write_text(LOADER)
+    (dags / "sweep_now.py").write_text(SWEEP)
     # The jar and the JVM's class archive are kept between sessions, nothing else is; both are bound to their paths.
     home = CACHE / "e2e"
     home.mkdir(parents=True, exist_ok=True)
@@ -237,6 +265,11 @@ def _deployment(base: Path, *, fresh: bool) -> Deployment:
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "4",
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+            # Files are read when a test asks for it; what is no longer in one is soon taken away.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "300",
+            "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "3",
+            "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "5",
             "AIRFLOW_CONN_DCP_TEST": '{"conn_type": "dcp", "extra": {"backend": "local"}}',
         },
         database_template=CACHE / f"airflow-{version('apache-airflow')}.db",

@@ -65,7 +65,7 @@ def test_failing_while_submit_runs_ends_spark(deployment: Deployment, dag_id: st
 
 
 def test_the_timeout_ends_spark_and_says_so(deployment: Deployment) -> None:
-    dag_id = deployment.write("late", orchestration="timeout: 15")
+    dag_id = deployment.write("late", timeout=15)
     run_id = deployment.run(dag_id, "2024-01-03", seconds=LONG)
     assert deployment.airflow.wait_run(dag_id, run_id) == "failed"
     execution_id = deployment.handle(dag_id, run_id)["ref"]["execution_id"]

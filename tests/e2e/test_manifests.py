@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from dev.airflow_api import wait_until
 
-from tests.e2e.conftest import Deployment
+from tests.e2e.conftest import FIRST, Deployment
 
 pytestmark = [pytest.mark.airflow, pytest.mark.spark]
 
 
 def test_a_broken_manifest_shows_under_its_own_path_and_takes_no_other_dag_down(deployment: Deployment) -> None:
-    other = deployment.write("healthy")
+    other = FIRST
     dag_id = deployment.write("edited")
     run_id = deployment.run(dag_id, "2024-01-01", seconds=20)
     deployment.wait_task(dag_id, run_id, "wait", "deferred")
@@ -19,6 +19,7 @@ def test_a_broken_manifest_shows_under_its_own_path_and_takes_no_other_dag_down(
     manifest = deployment.dags / "edited.yaml"
     good = manifest.read_text()
     manifest.write_text(good.replace("executor:", "exector:"))
+    deployment.read_again()
 
     def shown() -> dict | None:
         return next((each for each in deployment.airflow.import_errors() if each["filename"].endswith("edited.yaml")), None)
@@ -31,12 +32,14 @@ def test_a_broken_manifest_shows_under_its_own_path_and_takes_no_other_dag_down(
     # The deferred run is neither killed nor re-pointed, although it resumes while the manifest is broken.
     deployment.wait_task(dag_id, run_id, "wait", "success")
     manifest.write_text(good)
+    deployment.read_again()
     wait_until(lambda: not shown(), "the error to go", 120)
     assert deployment.airflow.wait_run(dag_id, run_id) == "success"
     assert deployment.handle(dag_id, run_id) == handle
     assert deployment.starts(handle["ref"]["execution_id"]) == 1
     # Deleting the manifest is all that it takes to be rid of the DAG.
     manifest.unlink()
+    deployment.read_again()
     wait_until(lambda: dag_id not in deployment.airflow.dag_ids(), "the DAG to go", 120)
 
 
@@ -55,13 +58,16 @@ def test_the_trigger_form_chooses_environment_and_parameters(deployment: Deploym
     assert events == [], "another environment's run announces no asset of the deployment"
 
 
-def test_a_run_without_a_logical_date_has_a_ds(deployment: Deployment) -> None:
-    dag_id = deployment.write("undated")
-    run_id = deployment.airflow.trigger(dag_id)
-    assert deployment.airflow.wait_run(dag_id, run_id) == "success"
-    (run,) = deployment.airflow.runs(dag_id)
+def test_a_run_that_an_asset_starts_has_no_logical_date_and_has_a_ds(deployment: Deployment) -> None:
+    airflow = deployment.airflow
+    asset = "iceberg://pedregal/elsewhere/written"
+    dag_id = deployment.write("undated", schedule=f'{{assets: ["{asset}"]}}')
+    (known,) = airflow.request("GET", "assets", params={"uri_pattern": asset})["assets"]
+    airflow.request("POST", "assets/events", json={"asset_id": known["id"], "extra": {"snapshot_id": 1}})
+    run = wait_until(lambda: next(iter(airflow.runs(dag_id)), None), "the run that the event starts")
+    assert airflow.wait_run(dag_id, run["dag_run_id"]) == "success"
     assert run["logical_date"] is None
-    (proof,) = deployment.airflow.xcom(dag_id, run_id, "publish")
+    (proof,) = airflow.xcom(dag_id, run["dag_run_id"], "publish")
     assert proof["partition"] == f"ds={run['run_after'][:10]}"
 
 

@@ -12,16 +12,6 @@ from tests.e2e.conftest import Deployment
 
 pytestmark = [pytest.mark.airflow, pytest.mark.spark]
 
-SWEEP = """\
-from datetime import datetime
-
-from airflow.sdk import DAG
-from airflow_dcp_provider.operators.maintenance import SweepOperator
-
-with DAG("sweep_now", schedule=None, start_date=datetime(2024, 1, 1), is_paused_upon_creation=False):
-    SweepOperator(task_id="sweep", environments=["local"], orphan_grace=0)
-"""
-
 
 @pytest.fixture
 def live_logs(deployment: Deployment) -> Iterator[None]:
@@ -64,8 +54,6 @@ def test_the_log_and_sparks_page_are_there_while_the_task_waits(deployment: Depl
 @pytest.mark.usefixtures("own_triggerer")
 def test_what_a_kill_did_not_reach_the_sweep_ends(deployment: Deployment) -> None:
     dag_id = deployment.write("orphaned")
-    (deployment.dags / "sweep_now.py").write_text(SWEEP)
-    wait_until(lambda: "sweep_now" in deployment.airflow.dag_ids(), "the DAG sweep_now")
     run_id = deployment.run(dag_id, "2024-01-01", seconds=600)
     deployment.wait_task(dag_id, run_id, "wait", "deferred")
     execution_id = deployment.handle(dag_id, run_id)["ref"]["execution_id"]

@@ -60,7 +60,7 @@ class Clues:
     :param operator: the application's error message otherwise.
     :param driver: lines about the driver's pod, for example ``terminated OOMKilled exit 137``.
     :param executors: such lines about executors that did not end well.
-    :param events: ``Reason: message`` of warnings about the driver's pod.
+    :param events: ``Reason: message`` of warnings about the driver's pod, and of a pull of its image that had not ended.
     :param log: the whole log that is known.
     :param chain: exceptions of the last uncaught failure in the log, outermost first.
     :param exit_code: of the driver's container, or None when it is not known.
@@ -108,7 +108,7 @@ def read_clues(evidence: Evidence) -> Clues:
         operator="" if submission else message,
         driver="\n".join(_pod_lines(driver)) if driver else "",
         executors="\n".join(line for pod in pods if _role(pod) == "executor" for line in _pod_lines(pod)),
-        events="\n".join(_event_lines(evidence.events, _text(_map(driver.get("metadata")).get("uid")), _name(driver))),
+        events="\n".join(_event_lines(evidence.events, driver)),
         log=log,
         chain=last_chain(log),
         exit_code=exit_code,
@@ -186,18 +186,37 @@ def _container(pod: Mapping[str, Any]) -> Mapping[str, Any]:
     return (own or statuses or [{}])[0]
 
 
-def _event_lines(events: Iterable[Any], uid: str, name: str) -> Iterable[str]:
-    """Yield warnings about the driver's pod, oldest first.
+def _event_lines(events: Iterable[Any], pod: Mapping[str, Any]) -> Iterable[str]:
+    """Yield warnings about the driver's pod, oldest first, and that its image was still being pulled.
 
     Events outlive what they are about by an hour, and names come again: an event of another UID is of another pod. Events about
     the application itself repeat its error message, if they are about this one at all.
     """
-    for event in map(_map, events):
-        about = _map(event.get("involvedObject")) or _map(event.get("regarding"))
-        other = bool(uid) and bool(about.get("uid")) and about.get("uid") != uid
-        killing = _text(event.get("reason")) in {"Killing", "Preempted", "Evicted", "TaintManagerEviction", "DeletingPod"}
-        if about.get("kind") == "Pod" and about.get("name") == name and not other and (event.get("type") == "Warning" or killing):
-            yield f"{_text(event.get('reason'))}: {_text(event.get('message')) or _text(event.get('note'))}"
+    told = [(_text(event.get("reason")), event) for event in map(_map, events) if _is_about(event, pod)]
+    reasons = {reason for reason, _ in told}
+    conditions = {
+        _text(each.get("type")): each.get("status") for each in map(_map, _list(_map(pod.get("status")).get("conditions")))
+    }
+    # spark-submit makes the pod before the ConfigMaps that it mounts: nearly every healthy driver once lacked them.
+    mounted = bool(reasons & _AFTER_MOUNTING) or conditions.get("PodReadyToStartContainers") == "True"
+    for reason, event in told:
+        pulling = reason == "Pulling" and not reasons & _AFTER_PULLING
+        if (reason in _MOUNTING and mounted) or not (event.get("type") == "Warning" or reason in _KILLING or pulling):
+            continue
+        yield f"{reason}: {_text(event.get('message')) or _text(event.get('note'))}"
+
+
+_MOUNTING = frozenset({"FailedMount", "FailedAttachVolume"})
+_AFTER_PULLING = frozenset({"Pulled", "Created", "Started", "Failed", "BackOff"})
+_AFTER_MOUNTING = _AFTER_PULLING | {"Pulling"}
+_KILLING = frozenset({"Killing", "Preempted", "Evicted", "TaintManagerEviction", "DeletingPod"})
+
+
+def _is_about(event: Mapping[str, Any], pod: Mapping[str, Any]) -> bool:
+    about = _map(event.get("involvedObject")) or _map(event.get("regarding"))
+    uid = _text(_map(pod.get("metadata")).get("uid"))
+    other = bool(uid) and bool(about.get("uid")) and about.get("uid") != uid
+    return about.get("kind") == "Pod" and about.get("name") == _name(pod) and not other
 
 
 _STACK = re.compile(r"^\s+(?:at |\.\.\. \d+ more)")

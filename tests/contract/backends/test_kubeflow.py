@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -54,6 +54,24 @@ def pods(rig: KubeflowRig) -> str:
 def names(rig: KubeflowRig) -> list[str]:
     """The ConfigMaps of the namespace; the server makes none of its own here."""
     return sorted(each["metadata"]["name"] for each in rig.server.request("GET", config_maps(rig))["items"])
+
+
+class Interrupted(KubernetesApi):
+    """Lets something happen just before its request number ``at``."""
+
+    def __init__(self, rig: KubeflowRig, at: int, what: Callable[[], Any]) -> None:
+        super().__init__(ClusterAccess("tests", kube_config=json.dumps(rig.server.kube_config())))
+        self._at, self._what, self.requests = at, what, 0
+
+    @property
+    def interrupted(self) -> bool:
+        return self.requests >= self._at
+
+    def _once(self, *arguments: Any) -> Any:
+        self.requests += 1
+        if self.requests == self._at:
+            self._what()
+        return super()._once(*arguments)
 
 
 def speaking_as(rig: KubeflowRig, token: str) -> KubeflowBackend:
@@ -240,6 +258,42 @@ class TestEnds:
         return str((found.get("status") or {}).get("applicationState", {}).get("state", ""))
 
 
+class TestClaims:
+    """The operator submits twice, and fails what it submitted, when anybody writes to an application that it has not submitted yet."""
+
+    def test_nothing_is_written_to_an_application_before_its_driver_is_submitted(self, rig, backend):
+        asked = rig.request(spec=job(hold=True))
+        rig.simulator.pause()
+        backend.create(asked)
+        before = rig.server.request("GET", f"{applications(rig)}/{asked.ref.name}")["metadata"]["resourceVersion"]
+        assert backend.claim(asked.ref, 2).waited_by == 2
+        backend.create(asked)
+        backend.latest(asked.ref)
+        assert rig.server.request("GET", f"{applications(rig)}/{asked.ref.name}")["metadata"]["resourceVersion"] == before
+
+    def test_a_claim_while_the_operator_submits_makes_no_second_submission(self, rig, backend):
+        asked = [rig.request(f"claimed {number}", spec=job(hold=True)) for number in range(5)]
+        for each in asked:
+            backend.create(each)
+            backend.claim(each.ref, 1)
+        for each in asked:
+            wait_for(lambda each=each: TestEnds.operator_says(rig, each) not in {"", "SUBMITTED"}, "the driver")
+        assert [TestEnds.operator_says(rig, each) for each in asked] == ["RUNNING"] * 5
+
+    def test_a_claim_at_any_moment_of_a_cancellation_is_kept(self, rig, backend):
+        for number in range(1, 20):
+            asked = rig.request(f"raced {number}", spec=job(hold=True))
+            backend.create(asked)
+            with Interrupted(rig, number, lambda asked=asked: rig.backend().claim(asked.ref, 2)) as api:
+                KubeflowBackend(Environment("local", "kubeflow"), lambda _, api=api: api).cancel(asked.ref, cancellation())
+            done = ended(backend, asked.ref)
+            assert (done.state, done.waited_by) == (State.CANCELLED, 2 if api.interrupted else None)
+            if not api.interrupted:
+                assert number > 4
+                return
+        raise AssertionError("a cancellation has more requests than were tried")
+
+
 class TestCancellations:
     def test_a_driver_that_does_not_start_has_failed_once_it_is_gone(self, rig, backend):
         rig.simulator.pause()
@@ -308,7 +362,8 @@ class TestCancellations:
         """The tombstone is made of an attempt that nobody has claimed, and the application deleted after somebody has."""
         asked = rig.request(spec=job(hold=True))
         before = backend.create(asked)
-        rig.server.request("PATCH", f"{applications(rig)}/{asked.ref.name}", {"metadata": {"annotations": {WAITED_BY: "2"}}})
+        claimed = {"metadata": {"annotations": {WAITED_BY: "2"}}}
+        rig.server.request("PATCH", f"{config_maps(rig)}/{asked.ref.name}-files", claimed)
         rig.server.request("POST", config_maps(rig), tombstones.tombstone(before, cancellation(), None))
         assert (backend.get(asked.ref) if finish == "get" else backend.cancel(asked.ref, cancellation())).waited_by == 2
         done = ended(backend, asked.ref)

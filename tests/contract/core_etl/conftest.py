@@ -63,8 +63,14 @@ def jar() -> Path:
 
 
 @pytest.fixture(scope="package")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CatalogServer]:
-    with CatalogServer(tmp_path_factory.mktemp("home")) as running:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """DCP_HOME with the embedded catalog."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="package")
+def server(home: Path) -> Iterator[CatalogServer]:
+    with CatalogServer(home) as running:
         yield running
 
 

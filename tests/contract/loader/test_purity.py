@@ -69,7 +69,7 @@ def packages(modules: list[str]) -> set[str]:
 
 
 def test_a_hundred_parses_give_the_same_bytes_connect_to_nothing_and_import_nothing_heavy(folder: Path) -> None:
-    results = [parse(folder, times=25, seed=seed) for seed in ("0", "1", "2", "31337")]
+    results = [parse(folder, times=50, seed=seed) for seed in ("0", "31337")]
     assert {len(result["texts"]) for result in results} == {1}
     assert len({text for result in results for text in result["texts"]}) == 1
     assert "job-2" in results[0]["texts"][0]

@@ -91,9 +91,13 @@ class Reconciler:
         submission, spark_id = str(uuid.uuid4()), f"spark-{uuid.uuid4().hex}"
         attempts = self._status["submissionAttempts"] + 1
         self._status.update(submissionID=submission, submissionAttempts=attempts, lastSubmissionAttemptTime=statuses.now())
+        seen = await self._seen()
         pod, refusal = await self._create_pod(submission, spark_id)
-        if pod is not None and self._operator.loses(self._meta["name"]):
-            # The operator sees "" again, submits again, and meets its own driver.
+        # spark-submit takes its time: here two steps, on a cluster some seconds.
+        await self._operator.turn()
+        if pod is not None and (self._operator.loses(self._meta["name"]) or await self._seen() != seen):
+            # Its write is lost, or refused because somebody has written to the application meanwhile: the operator sees "" again,
+            # submits again, and meets its own driver (2.5.2: reconcileNewSparkApplication, within RetryOnConflict).
             pod, refusal = None, statuses.POD_EXISTS
         if pod is None:
             await self._write("SUBMISSION_FAILED", refusal)
@@ -108,6 +112,17 @@ class Reconciler:
         user_interface = {"podName": name, "webUIAddress": address, "webUIPort": 4040, "webUIServiceName": service}
         await self._write("SUBMITTED", sparkApplicationId=spark_id, driverInfo=user_interface)
         return pod
+
+    async def _seen(self) -> str:
+        """Return the application's version.
+
+        :raises ApplicationGoneError: when it is no more, or another one has its name.
+        """
+        application = await self._client.get(self._path)
+        if application is None or application["metadata"]["uid"] != self._meta["uid"]:
+            raise ApplicationGoneError
+        version: str = application["metadata"]["resourceVersion"]
+        return version
 
     async def _create_pod(self, submission: str, spark_id: str) -> tuple[dict[str, Any] | None, str]:
         """Return the created pod, or what spark-submit says instead."""

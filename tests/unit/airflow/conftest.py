@@ -43,7 +43,12 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
-    """Airflow's own tables, in the SQLite file of this process's Airflow home; the first test process makes them for all."""
+    """Airflow's own tables, in the SQLite file of this process's Airflow home."""
+    lay_database()
+
+
+def lay_database() -> None:
+    """Lay Airflow's own tables into this process's Airflow home; the first process makes them for all."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from dev.standalone import StandaloneAirflow
 

@@ -11,23 +11,19 @@ from pathlib import Path
 
 from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
 from tests.support.executions import local_settings
-from tests.unit.airflow.conftest import WRITING_SPARK_SUBMIT
+from tests.unit.airflow.conftest import WRITING_SPARK_SUBMIT, lay_database
 
 
 def main(home: Path) -> None:
     settings = local_settings(home, spark_submit=(sys.executable, str(WRITING_SPARK_SUBMIT)))
     LocalSettings.from_environment = classmethod(lambda *_, **__: settings)  # type: ignore[assignment, method-assign]
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.utils.db import initdb
-
     from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
     from airflow_dcp_provider.model.job import Column
     from airflow_dcp_provider.tables.ensure import ensure_table
     from airflow_dcp_provider.tables.model import TableSpec
     from tests.unit.airflow.test_dag_run import build, job, run, states
 
-    initdb()
-    DagBundlesManager().sync_bundles_to_db()
+    lay_database()
     catalog = EmbeddedCatalog(home).catalog()
     ensure_table(catalog, TableSpec("pedregal", "raw", "flights", columns=(Column("n", "long"), Column("ds", "string"))))
     catalog.close()

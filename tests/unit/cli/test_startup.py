@@ -1,10 +1,9 @@
-"""What the command line costs before it does anything, and what it must not import."""
+"""What the command line must not import before it does anything; what its start costs is in the benchmarks."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -32,16 +31,6 @@ spec:
       transformations: [{name: carriers, query: SELECT carrier FROM flights}]
       sinks: [{name: carriers, database: flights, table: carriers}]
 """
-
-
-def test_help_takes_less_than_three_tenths_of_a_second():
-    def seconds() -> float:
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "dag_factory.cli", "--help"], check=True, capture_output=True)
-        return time.perf_counter() - began
-
-    # The best of some runs: this machine may be busy with other tests.
-    assert min(seconds() for _ in range(5)) < 0.3
 
 
 @pytest.mark.parametrize(

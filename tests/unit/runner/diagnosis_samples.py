@@ -355,12 +355,37 @@ SAMPLES: dict[str, tuple[Evidence, str, str, str]] = {
         "DCP369",
         "didn't match Pod's node affinity/selector",
     ),
+    "node-selector-and-preemption": (
+        unschedulable(
+            "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: "
+            "0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+        ),
+        "platform",
+        "DCP369",
+        "no node of the cluster takes the driver: 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector",
+    ),
     "claim-missing": (unschedulable('persistentvolumeclaim "scratch" not found'), "platform", "DCP384", '"scratch" not found'),
+    "claim-missing-and-preemption": (
+        unschedulable('0/1 nodes are available: persistentvolumeclaim "nothing" not found. not found'),
+        "platform",
+        "DCP384",
+        'the driver cannot be placed because of its volumes: 0/1 nodes are available: persistentvolumeclaim "nothing" not found',
+    ),
     "mount-fails": (
         pending(event("FailedMount", 'MountVolume.SetUp failed for volume "files" : configmap "x-files" not found')),
         "platform",
         "DCP384",
         'configmap "x-files" not found',
+    ),
+    "slow-pull-after-early-mounts": (
+        # As a real cluster tells it: spark-submit makes the pod before the ConfigMaps that it mounts.
+        pending(
+            event("FailedMount", 'MountVolume.SetUp failed for volume "pod-template-volume" : configmap "x-conf-map" not found'),
+            event("Pulling", 'Pulling image "registry.example.com/spark:3.5.7"', kind="Normal"),
+        ),
+        "platform",
+        "DCP366",
+        "the image `registry.example.com/spark:3.5.7` was still being pulled",
     ),
     "no-room-by-event": (
         pending(event("FailedScheduling", "0/9 nodes are available: 9 Insufficient memory.")),

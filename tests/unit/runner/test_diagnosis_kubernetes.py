@@ -203,6 +203,12 @@ class TestWhatCountsMost:
         stale = event("FailedMount", "configmap not found", uid="another-uid")
         assert diagnose(pending(stale)).code == "DCP386"
 
+    def test_mounts_that_failed_at_first_do_not_explain_what_came_after_them(self):
+        early = event("FailedMount", 'configmap "spark-drv" not found')
+        late = event("Failed", "Error: cannot start", kind="Warning")
+        assert "cannot start" in diagnose(pending(early, event("Pulled", "already present", kind="Normal"), late)).message
+        assert "spark-drv" in diagnose(pending(early)).message
+
     def test_what_delayed_the_start_does_not_explain_an_end(self):
         evidence = replace(driver(1), events=(event("FailedMount", 'configmap "spark-drv" not found'),))
         assert diagnose(evidence).code == "DCP350"

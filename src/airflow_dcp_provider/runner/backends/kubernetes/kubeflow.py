@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow_dcp_provider.gateway.images import image_for
@@ -17,6 +18,14 @@ from airflow_dcp_provider.model.execution import START_TIMEOUT, Attempt, Attempt
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.runner.backends.kubernetes import states, tombstones
 from airflow_dcp_provider.runner.backends.kubernetes.api import MERGE_PATCH, KubernetesApi
+from airflow_dcp_provider.runner.backends.kubernetes.config_maps import (
+    Beside,
+    annotations_of,
+    beside,
+    config_maps_of,
+    of_attempt,
+    waited_by,
+)
 from airflow_dcp_provider.runner.backends.kubernetes.driver_files import (
     files_config_map,
     files_data,
@@ -26,6 +35,7 @@ from airflow_dcp_provider.runner.backends.kubernetes.driver_files import (
 )
 from airflow_dcp_provider.runner.backends.kubernetes.names import (
     CANCELLED_KIND,
+    CLOSED,
     FENCE_KIND,
     GROUP_VERSION,
     KIND_LABEL,
@@ -123,7 +133,7 @@ class KubeflowBackend:
             application = self._post(api, kept)
         if not is_ours(application):
             raise foreign(request.ref.name, None)
-        checked_owner(attempt_of(application, None, None), request)
+        checked_owner(attempt_of(application, Beside(), None), request)
         self._mend_files(api, application)
         # While this process was between looking and making, another one may have made its application and that been cancelled:
         # then this one is deleted here.
@@ -153,16 +163,14 @@ class KubeflowBackend:
     def latest(self, ref: AttemptRef) -> Attempt | None:
         """Return the execution's attempt with the highest number, or None."""
         api = self._api_for(ref.cluster)
-        mine = execution_selector(ref.execution_id)
-        applications = api.request("GET", self.applications_path(ref.namespace), params={"labelSelector": mine}).get("items") or []
-        stones = api.request(
-            "GET", core_path(ref.namespace, "configmaps"), params={"labelSelector": f"{mine},{KIND_LABEL}={CANCELLED_KIND}"}
-        ).get("items")
+        mine = {"labelSelector": execution_selector(ref.execution_id)}
+        applications = api.request("GET", self.applications_path(ref.namespace), params=mine).get("items") or []
+        config_maps = config_maps_of(api, ref)
         application = max(filter(is_ours, applications), key=number_of, default=None)
-        stone = max(stones or [], key=number_of, default=None)
+        stones = [each for each in config_maps if each["metadata"]["labels"][KIND_LABEL] == CANCELLED_KIND]
+        stone = max(stones, key=number_of, default=None)
         if application is not None and (stone is None or number_of(stone) <= number_of(application)):
-            same = stone if stone is not None and number_of(stone) == number_of(application) else None
-            return self._observed(api, application, lambda _: same)
+            return self._observed(api, application, of_attempt(config_maps, number_of(application)))
         return tombstones.attempt_of(stone) if stone is not None else None
 
     def claim(self, ref: AttemptRef, round_try: int) -> Attempt:
@@ -175,21 +183,22 @@ class KubeflowBackend:
             application = self._application(api, ref)
             if application is not None:
                 self._mend_files(api, application)
-            # A claim on an application that is being deleted would go with it; a tombstone stays.
-            goes = application is None or states.is_being_deleted(application)
-            stone = self._tombstone(api, ref) if goes else None
-            record = application if stone is None else stone
+            around = beside(api, ref)
+            record = _claimable(application, around)
             if record is None:
                 break
-            if tombstones.waited_by(record) is None:
-                path = self.applications_path(ref.namespace, ref.name) if stone is None else self._stone_path(ref)
-                patched = annotate(api, path, record, {WAITED_BY: str(round_try)})
+            if waited_by(around.files, application, around.stone) is None:
+                patched = annotate(api, path_of(record), record, {WAITED_BY: str(round_try)})
                 if patched is None:
                     continue
                 record = patched
             if application is None:
                 return tombstones.attempt_of(record)
-            return self._observed(api, record) if stone is None else attempt_of(application, record, None)
+            if record["metadata"]["name"] == tombstone_name(ref):
+                return attempt_of(application, replace(around, stone=record), None)
+            if record["metadata"]["name"] == files_name(ref):
+                return self._observed(api, application, replace(around, files=record))
+            return self._observed(api, record, around)
         raise DcpEnvironmentError(
             f"{ref.name} could not be claimed: it is gone, or others keep changing it",
             code="DCP467",
@@ -207,9 +216,9 @@ class KubeflowBackend:
             before = self._observed(api, application)
             if before.state.is_terminal or (before.cancellation is not None and states.is_being_deleted(application)):
                 return before
-            stone = self._keep_tombstone(api, application, before, cancellation)
-            if self._delete(api, application, stone):
-                return attempt_of(application, stone, None)
+            stone = self._delete(api, application, self._keep_tombstone(api, application, before, cancellation))
+            if stone is not None:
+                return attempt_of(application, Beside(stone=stone), None)
         raise DcpEnvironmentError(
             f"{ref.name} could not be deleted: others keep changing it", code="DCP467", hint="cancel it again"
         )
@@ -246,39 +255,38 @@ class KubeflowBackend:
     def _tombstone(self, api: KubernetesApi, ref: AttemptRef) -> Resource | None:
         return api.get(self._stone_path(ref))
 
-    def _observed(
-        self, api: KubernetesApi, application: Resource, find_stone: Callable[[AttemptRef], Resource | None] | None = None
-    ) -> Attempt:
+    def _observed(self, api: KubernetesApi, application: Resource, around: Beside | None = None) -> Attempt:
         """Return the attempt behind an application, and finish what a process that died left half done.
 
-        :param find_stone: returns the attempt's tombstone where the caller has seen it; None to ask the cluster.
+        :param around: what stands beside it where the caller has seen that; None to ask the cluster.
         """
+        request = request_of(application)
+        around = around or beside(api, request.ref)
         verdict = written_verdict(application)
         if verdict is not None and not states.is_being_deleted(application):
-            return attempt_of(application, None, verdict)
-        request = request_of(application)
-        stone = find_stone(request.ref) if find_stone is not None else self._tombstone(api, request.ref)
-        if states.is_being_deleted(application) and stone is not None:
-            return attempt_of(application, stone, None)
+            return attempt_of(application, replace(around, stone=None), verdict)
+        if states.is_being_deleted(application) and around.stone is not None:
+            return attempt_of(application, around, None)
         if states.execution_state(application).is_terminal:
             verdict = verdict or find_verdict(api, application, request.job)
         if verdict is not None:
-            return self._ended(api, application, stone, verdict)
-        if stone is not None:
-            self._delete(api, application, stone)
-        return attempt_of(application, stone, None)
+            return self._ended(api, application, around, verdict)
+        if around.stone is not None:
+            self._delete(api, application, around.stone)
+        return attempt_of(application, around, None)
 
-    def _ended(self, api: KubernetesApi, application: Resource, stone: Resource | None, verdict: Verdict) -> Attempt:
+    def _ended(self, api: KubernetesApi, application: Resource, around: Beside, verdict: Verdict) -> Attempt:
         """Write down how the attempt ended; a cancellation that came too late is taken back, or it would be told later on."""
-        if stone is not None:
-            remove(api, self._stone_path(request_of(application).ref), stone)
+        if around.stone is not None:
+            remove(api, self._stone_path(request_of(application).ref), around.stone)
+            around = replace(around, stone=None)
         if not verdict.certain:
-            return attempt_of(application, None, verdict)
+            return attempt_of(application, around, verdict)
         try:
             application = annotate(api, path_of(application), application, {VERDICT: verdict_text(verdict)}) or application
         except KubernetesProblem as problem:
             logger.warning("how %s ended could not be written down: %s", application["metadata"]["name"], problem.message)
-        return attempt_of(application, None, written_verdict(application) or verdict)
+        return attempt_of(application, around, written_verdict(application) or verdict)
 
     # What is written
 
@@ -331,18 +339,40 @@ class KubeflowBackend:
             patch = {**patch, **files_data(request)}
         api.request("PATCH", f"{path}/{files_name(request.ref)}", body=patch, content_type=MERGE_PATCH)
 
-    def _delete(self, api: KubernetesApi, application: Resource, stone: Resource) -> bool:
-        """Delete a cancelled application as it was seen, its claim kept with the tombstone; False when either has changed."""
-        claim = tombstones.waited_by(application)
-        if claim is not None and tombstones.waited_by(stone) is None:
-            # Somebody claimed it after the tombstone had been made of what it was before.
-            path = self._stone_path(request_of(application).ref)
-            if annotate(api, path, stone, {WAITED_BY: str(claim)}) is None:
-                return False
-        return delete_application(api, application)
+    def _delete(self, api: KubernetesApi, application: Resource, stone: Resource) -> Resource | None:
+        """Delete a cancelled application as it was seen; returns the tombstone with its claim, or None when anything has changed.
+
+        The claim goes with the files. So they are closed first: whoever claims the attempt from then on does so on the tombstone.
+        """
+        ref = request_of(application).ref
+        files = api.get(core_path(ref.namespace, "configmaps", files_name(ref)))
+        if files is not None and is_owned_by(files, application) and CLOSED not in annotations_of(files):
+            files = annotate(api, path_of(files), files, {CLOSED: "true"})
+            if files is None:
+                return None
+        claim = waited_by(files, application)
+        if claim is not None and waited_by(stone) is None:
+            claimed = annotate(api, path_of(stone), stone, {WAITED_BY: str(claim)})
+            if claimed is None:
+                return None
+            stone = claimed
+        return stone if delete_application(api, application) else None
 
     def _keep_tombstone(self, api: KubernetesApi, application: Resource, before: Attempt, wish: Cancellation) -> Resource:
         failure = None
         if wish.reason == START_TIMEOUT:
             failure = start_failure(api, application, wish.at - before.request.submitted_at)
         return make(api, core_path(before.ref.namespace, "configmaps"), tombstones.tombstone(before, wish, failure))
+
+
+def _claimable(application: Resource | None, around: Beside) -> Resource | None:
+    """Return the resource that a claim is written on, or None when there is none any more."""
+    if application is None:
+        return around.stone
+    if states.is_being_deleted(application):
+        # Nobody minds a write on what goes away, and without a tombstone there is nothing else.
+        return around.stone or application
+    if around.is_closed and around.stone is not None:
+        return around.stone
+    # The files of what has ended may have been removed; its operator is done with it.
+    return around.files or (application if states.execution_state(application).is_terminal else None)

@@ -28,10 +28,12 @@ FINGERPRINT = f"{_PREFIX}/fingerprint"
 KIND_LABEL = f"{_PREFIX}/kind"
 FILES_KIND, CANCELLED_KIND, FENCE_KIND = "files", "cancelled", "fence"
 
-#: Annotations: the :class:`AttemptRequest` as JSON, the round that waits for the attempt, and how it ended once that is known.
+#: Annotations of an application: the :class:`AttemptRequest` as JSON, and how the attempt ended once that is known.
 REQUEST = f"{_PREFIX}/request"
-WAITED_BY = f"{_PREFIX}/waited-by"
 VERDICT = f"{_PREFIX}/verdict"
+#: Annotations of the ConfigMaps beside it: the round that waits for the attempt, and that a cancellation has read which one it is.
+WAITED_BY = f"{_PREFIX}/waited-by"
+CLOSED = f"{_PREFIX}/closed"
 
 #: The operator puts it on every pod of an application: group and version of the application -> its operator's label.
 APP_NAMES = {
@@ -75,10 +77,13 @@ def applications_path(namespace: str, name: str = "", group_version: str = GROUP
     return f"{base}/{name}" if name else base
 
 
-def path_of(application: Mapping[str, Any]) -> str:
-    """Return the path of an application that a server has sent."""
-    metadata = application["metadata"]
-    return applications_path(metadata["namespace"], metadata["name"], application["apiVersion"])
+def path_of(resource: Mapping[str, Any]) -> str:
+    """Return the path of an application or a ConfigMap that a server has sent."""
+    metadata = resource["metadata"]
+    # Within a list a server sends ConfigMaps without their kind.
+    if resource.get("kind") == KIND:
+        return applications_path(metadata["namespace"], metadata["name"], resource["apiVersion"])
+    return core_path(metadata["namespace"], "configmaps", metadata["name"])
 
 
 def core_path(namespace: str, plural: str, name: str = "") -> str:

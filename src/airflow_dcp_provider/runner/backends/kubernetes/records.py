@@ -1,4 +1,4 @@
-"""Reading an application and its tombstone as an attempt, and whose they are. Pure functions."""
+"""Reading an application and what stands beside it as an attempt, and whose they are. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from airflow_dcp_provider.model.execution import Attempt, AttemptRef, AttemptReq
 from airflow_dcp_provider.model.names import is_namespace
 from airflow_dcp_provider.model.states import ExecutionState
 from airflow_dcp_provider.runner.backends.kubernetes import states, tombstones
+from airflow_dcp_provider.runner.backends.kubernetes.config_maps import Beside, waited_by
 from airflow_dcp_provider.runner.backends.kubernetes.names import ATTEMPT, REQUEST
 from airflow_dcp_provider.runner.backends.kubernetes.problems import readable
 from airflow_dcp_provider.runner.backends.kubernetes.verdicts import Verdict
 
 
-def attempt_of(application: dict[str, Any], stone: dict[str, Any] | None, verdict: Verdict | None) -> Attempt:
-    """Return what application, tombstone and verdict together say of the attempt. Pure."""
+def attempt_of(application: dict[str, Any], around: Beside, verdict: Verdict | None) -> Attempt:
+    """Return what application, ConfigMaps and verdict together say of the attempt. Pure."""
     state = states.execution_state(application)
     if verdict is not None:
         state = verdict.state
     elif state.is_terminal:
         # It is being deleted after a cancellation, or the operator's FAILED is about a second driver: it has not ended.
         state = ExecutionState.RUNNING
-    claim = tombstones.waited_by(application)
+    stone = around.stone
     return Attempt(
         request=request_of(application),
         state=state,
-        waited_by=tombstones.waited_by(stone) if claim is None else claim,
+        waited_by=waited_by(around.files, application, stone),
         cancellation=tombstones.cancellation_of(stone) if stone is not None else None,
         failure=verdict.failure if verdict else None,
         result=verdict.result if verdict else None,

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_dcp_provider.model.execution import Attempt, AttemptRequest, Cancellation, Failure
 from airflow_dcp_provider.model.states import ExecutionState
+from airflow_dcp_provider.runner.backends.kubernetes.config_maps import waited_by
 from airflow_dcp_provider.runner.backends.kubernetes.names import (
     CANCELLED_KIND,
     KIND_LABEL,
@@ -66,12 +67,6 @@ def request_of(stone: Mapping[str, Any]) -> AttemptRequest:
     """
     with readable(stone):
         return AttemptRequest.from_dict(json.loads(stone["data"][_REQUEST]))
-
-
-def waited_by(resource: Mapping[str, Any] | None) -> int | None:
-    """Return the round that has claimed an attempt, from its application's or its tombstone's annotations."""
-    text = ((resource or {}).get("metadata", {}).get("annotations") or {}).get(WAITED_BY)
-    return int(text) if text and text.isdecimal() else None
 
 
 def attempt_of(stone: Mapping[str, Any]) -> Attempt:

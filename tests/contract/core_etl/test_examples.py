@@ -1,45 +1,72 @@
-"""Every example manifest runs for real, and its rows equal an independent computation with pandas."""
+"""Every example manifest, resolved for a day, runs on real Spark and Iceberg, and its rows equal an independent computation with pandas.
+
+``make demo`` runs them through Airflow; here one Spark runs all, as the driver of a cluster would.
+"""
 
 from __future__ import annotations
 
-import shutil
+import json
+from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from dev import data
-from dev.airflow_api import wait_until
+from pyspark.sql import SparkSession
 
+from airflow_dcp_provider.core_etl.driver import run_job
+from airflow_dcp_provider.core_etl.report import Report
+from airflow_dcp_provider.core_etl.spec import parse_job
 from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
-from tests.e2e.conftest import ROOT, Deployment
+from airflow_dcp_provider.model.job import JobSpec
+from airflow_dcp_provider.model.templates import render_job
+from airflow_dcp_provider.runner.backends.spark_command import driver_job_spec
+from dag_factory.cli.days import interval_of, moment_of
+from dag_factory.cli.render import template_values
+from dag_factory.compiled import CompileSettings, compile_manifest
+from tests.support.executions import request
 
-pytestmark = [pytest.mark.airflow, pytest.mark.spark]
+from .conftest import SPARK
 
+pytestmark = SPARK
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "manifests"
 DAYS = ("2013-01-05", "2013-01-06")
-REPORT = "flights-delay-report"
+#: In the order of their tables: the report reads what another one writes.
+RUNS: Mapping[str, tuple[str, ...]] = {
+    "flights/daily_delays.yaml": DAYS,
+    "flights/plane_totals.yaml": DAYS,
+    "flights/delay_report.yaml": DAYS[-1:],
+    "user_features_daily/user-features-daily.yaml": ("2024-01-02T06:00",),
+    "derived_dataset/daily_orders.yaml": ("2024-01-01T01:00",),
+}
 
 
 @pytest.fixture(scope="module")
-def results(deployment: Deployment) -> dict[str, pd.DataFrame]:
-    """Run all examples in one Airflow and return their tables."""
-    airflow = deployment.airflow
-    data.load(deployment.home)
-    shutil.copytree(ROOT / "examples" / "manifests", deployment.dags / "examples")
-    dags = ("flights-daily-delays", "flights-plane-totals", REPORT, "user-features-daily", "daily_orders_dag")
-    wait_until(lambda: airflow.dag_ids() >= set(dags), "the examples", 90)
-    for dag_id in dags:
-        airflow.unpause(dag_id)
-    asked = [(dag_id, airflow.trigger(dag_id, f"{day}T00:00:00Z")) for dag_id in dags[:2] for day in DAYS]
-    asked += [("user-features-daily", airflow.trigger("user-features-daily", "2024-01-02T06:00:00Z"))]
-    asked += [("daily_orders_dag", airflow.trigger("daily_orders_dag", "2024-01-01T01:00:00Z"))]
-    for dag_id, run_id in asked:
-        assert airflow.wait_run(dag_id, run_id, 300) == "success", (dag_id, airflow.states(dag_id, run_id))
+def results(spark: SparkSession, home: Path) -> dict[str, pd.DataFrame]:
+    """Run all examples and return their tables."""
+    assert {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.yaml")} == {*RUNS, "defaults.yaml"}
+    data.load(home)
+    written = {table for name, moments in RUNS.items() for moment in moments for table in run(spark, EXAMPLES / name, moment)}
+    catalog = EmbeddedCatalog(home).catalog()
+    names = {table.removeprefix("pedregal.") for table in written}
+    found = {name: catalog.load_table(name).scan().to_pandas() for name in names}
+    catalog.close()
+    return found
 
-    wait_until(lambda: airflow.follows(REPORT, "flights-daily-delays", len(DAYS)), "the report that its asset starts", 240, 1)
-    assert len(airflow.runs("user-features-daily")) == 1, "no run was started unasked"
-    catalog = EmbeddedCatalog(deployment.home).catalog()
-    names = ("flights.daily_delays", "flights.plane_totals", "flights.delay_report", "feature_store.user_features_daily")
-    return {name: catalog.load_table(name).scan().to_pandas() for name in (*names, "derived_datasets.daily_orders")}
+
+def run(spark: SparkSession, manifest: Path, moment: str) -> list[str]:
+    """Run a manifest's job for the data interval that begins at ``moment``; returns the tables that were written."""
+    compiled = compile_manifest(manifest, EXAMPLES, ("local",), CompileSettings("local"))
+    assert compiled is not None
+    values = template_values(compiled, "local", interval_of(compiled.dag.schedule, moment_of(moment)), {})
+    job = JobSpec.from_dict(render_job(compiled.jobs["local"].job.to_dict(), values))
+    asked = request(f"{manifest.name} {moment}", spec=job, ds=values["ds"])
+    report = Report()
+    run_job(spark, parse_job(json.dumps(driver_job_spec(asked))), report)
+    assert {sink.result for sink in report.sinks} == {"written"}
+    return [sink.table for sink in report.sinks]
 
 
 @pytest.fixture(scope="module")
