@@ -5,17 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from airflow_dcp_provider.gateway.images import image_for
 from airflow_dcp_provider.gateway.namespaces import PLACEHOLDERS, namespace_for, template_fault
 from airflow_dcp_provider.hooks.cluster_access import cluster_access
 from airflow_dcp_provider.hooks.dcp import environment_for
-from airflow_dcp_provider.hooks.runners import spark_catalogs
+from airflow_dcp_provider.hooks.runners import cluster_backend, spark_catalogs
 from airflow_dcp_provider.model.cluster import Cluster
 from airflow_dcp_provider.model.environment import KUBERNETES_BACKENDS, PLAYGROUND_PREFIX, Environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, DcpError
+from airflow_dcp_provider.model.execution import Actor, AttemptRef, AttemptRequest
 from airflow_dcp_provider.model.findings import Finding
-from airflow_dcp_provider.model.job import EngineSpec, JobSpec
+from airflow_dcp_provider.model.job import CoreEtlSpec, EngineSpec, EtlJob, JobSpec
+from airflow_dcp_provider.model.names import resource_name
+from airflow_dcp_provider.runner.identity import execution_id
+
+if TYPE_CHECKING:
+    from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
 
 #: Catalogs that Spark's Iceberg knows by these words; pyiceberg has others, which only Airflow's own tasks could use.
 _SPARK_CATALOGS = ("rest", "hive", "glue", "jdbc", "nessie", "hadoop")
@@ -68,17 +75,52 @@ def _cluster(environment: Environment, cluster: Cluster, team: str, user: str) -
     names, open_finding = _namespaces(environment, cluster, team, user)
     try:
         with KubernetesApi(cluster_access(cluster), patience=CLUSTER_SECONDS, read_seconds=CLUSTER_SECONDS) as api:
-            yield from inspect_cluster(
-                api,
-                names,
-                group_version=GROUP_VERSIONS[environment.backend],
-                service_account=environment.service_account,
-                connection=cluster.connection,
+            found = list(
+                inspect_cluster(
+                    api,
+                    names,
+                    group_version=GROUP_VERSIONS[environment.backend],
+                    service_account=environment.service_account,
+                    connection=cluster.connection,
+                )
             )
+            yield from found
+            if all(each.verdict != "bad" for each in found):
+                for name in names:
+                    yield from _takes_jobs(environment, cluster, name, api)
     except DcpEnvironmentError as error:
         yield _bad(subject, error)
     if open_finding:
         yield open_finding
+
+
+def _takes_jobs(environment: Environment, cluster: Cluster, namespace: str, api: KubernetesApi) -> Iterator[Finding]:
+    """Yield whether the namespace would take a job's application now: schema, webhooks, quotas. It is a dry run."""
+    from airflow_dcp_provider.runner.backends.kubernetes.problems import KubernetesProblem
+
+    subject = f"cluster {cluster.name}, namespace {namespace}"
+    version = (cluster.spark_versions or (EngineSpec().version,))[0]
+    job = JobSpec("checks/check", "check", environment.name, engine=EngineSpec(version=version), core_etl=CoreEtlSpec(job=EtlJob()))
+    identity = execution_id(f"check {subject}")
+    request = AttemptRequest(
+        ref=AttemptRef(identity, 1, environment.name, cluster.name, namespace, resource_name(job.name, identity, 1)),
+        idempotency_key="check",
+        manifest_id=job.manifest_id,
+        job=job.to_dict(),
+        fingerprint="",
+        submitted_at=0.0,
+        first_submitted_at=0.0,
+        begun_by=Actor(user="check"),
+    )
+    try:
+        cluster_backend(environment, lambda _: api).dry_run(request)
+    except KubernetesProblem as problem:
+        yield Finding(subject, "bad", f"does not take a job: {problem.code} {problem.message}", problem.hint)
+    except DcpError:
+        # It cannot be rendered: an image or a catalog is at fault, which stands below.
+        return
+    else:
+        yield Finding(subject, "good", "takes a job (dry run)")
 
 
 def _namespaces(environment: Environment, cluster: Cluster, team: str, user: str) -> tuple[list[str], Finding | None]:

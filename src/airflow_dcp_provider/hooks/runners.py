@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
@@ -19,6 +20,7 @@ from airflow_dcp_provider.model.quantities import memory_bytes
 from airflow_dcp_provider.runner.runner import SparkRunner
 
 if TYPE_CHECKING:
+    from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
     from airflow_dcp_provider.runner.backends.kubernetes.kubeflow import KubeflowBackend
     from airflow_dcp_provider.runner.backends.local import LocalBackend
 
@@ -57,13 +59,16 @@ def runner_for(environment: Environment) -> SparkRunner:
     )
 
 
-def cluster_backend(environment: Environment) -> KubeflowBackend:
-    """Return the backend of an environment with clusters, that of its operator; connections are read when first needed."""
+def cluster_backend(environment: Environment, api_for: Callable[[str], KubernetesApi] | None = None) -> KubeflowBackend:
+    """Return the backend of an environment with clusters, that of its operator; connections are read when first needed.
+
+    :param api_for: returns the client of a cluster by its name, where not those of the environment's connections are wanted.
+    """
     from airflow_dcp_provider.runner.backends.kubernetes.apache import ApacheBackend
     from airflow_dcp_provider.runner.backends.kubernetes.kubeflow import KubeflowBackend
 
     kind = ApacheBackend if environment.backend == ApacheBackend.name else KubeflowBackend
-    return kind(environment, apis_of(environment), lambda: spark_catalogs(environment))
+    return kind(environment, api_for or apis_of(environment), lambda: spark_catalogs(environment))
 
 
 def _bytes(limit: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from dev.standalone import free_ports
+from tests.support.executions import wait_for
 from tests.support.kubernetes.api_server import ApiServer
 
 from airflow_dcp_provider.embedded_catalog.server import CatalogServer
@@ -182,6 +183,7 @@ def test_an_environment_is_mended_from_the_output_alone(
     assert said[3:] == [
         f"cluster eu, namespace {namespace}: exists and takes what jobs need",
         f"cluster eu, namespace {namespace}: rights suffice",
+        f"cluster eu, namespace {namespace}: takes a job (dry run)",
         "image for Spark 3.5: registry.example.com/spark:3.5.5",
         "catalog pedregal (write): answers; databases: 0 (connection iceberg_test)",
     ]
@@ -216,6 +218,42 @@ def test_a_missing_namespace_and_service_account_are_named(
     assert f"kubectl create serviceaccount spark --namespace {name}" in hint
     api_server.service_account(name, "spark")
     assert check(capsys, "test")[0] == 0
+
+
+def test_an_operators_webhook_that_does_not_answer_is_named(
+    api_server: ApiServer, admin: dict[str, Any], connection: Define, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything is in order, and yet no job could be created."""
+    (port,) = free_ports(1)
+    namespace = api_server.namespace(labels={"tests/webhook": str(port)})
+    webhook = {
+        "name": "webhook.sparkoperator.example.com",
+        "clientConfig": {"url": f"https://127.0.0.1:{port}/validate"},
+        "rules": [
+            {
+                "apiGroups": ["sparkoperator.k8s.io"],
+                "apiVersions": ["*"],
+                "operations": ["CREATE"],
+                "resources": ["sparkapplications"],
+            }
+        ],
+        "namespaceSelector": {"matchLabels": {"tests/webhook": str(port)}},
+        "failurePolicy": "Fail",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }
+    connection("dcp_test", "dcp", {**admin, "namespace_template": namespace})
+    assert check(capsys, "test")[0] == 0
+    configurations = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    api_server.request("POST", configurations, {"metadata": {"name": f"tests-{port}"}, "webhooks": [webhook]})
+    try:
+        # The server learns of it a moment later.
+        ((subject, message, hint),) = wait_for(lambda: bad_ones(check(capsys, "test")[1]["test"]), "the webhook to be asked")
+    finally:
+        api_server.request("DELETE", f"{configurations}/tests-{port}")
+    assert subject == f"cluster eu, namespace {namespace}"
+    assert message.startswith("does not take a job: DCP465 ")
+    assert "webhook" in hint
 
 
 def test_single_missing_verbs_are_named(
