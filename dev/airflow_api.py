@@ -195,7 +195,7 @@ class AirflowApi:
             state: str = self.request("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"]
             return state if state in {"success", "failed"} else None
 
-        state: str = wait_until(ended, f"{dag_id} {run_id} to end", seconds)
+        state: str = wait_until(ended, f"{dag_id} {run_id} to end", seconds, 1.0)
         return state
 
 

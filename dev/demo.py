@@ -68,10 +68,6 @@ def new_airflow(home: Path, dags: Path) -> StandaloneAirflow:
         "DCP_LOCAL_CLASS_ARCHIVE": "make",
         # A manifest's import error says all in its text; where Python was meanwhile tells nobody anything.
         "AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACK_DEPTH": "0",
-        # Airflow's own defaults. Parsing every few seconds would cost the tasks their processor, and each refresh of the folder
-        # takes the import errors of manifests away until the next parse.
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "300",
     }
     return StandaloneAirflow(airflow_home, dags, settings, database_template=home / "cache" / _template_name())
 

@@ -89,8 +89,10 @@ class StandaloneAirflow(AirflowApi):
             "AIRFLOW__API_AUTH__JWT_SECRET": self.password * 4,
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self._worker_log_port),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self._trigger_log_port),
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "4",
-            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "8",
+            # Parsing every few seconds would cost the tasks their processor, and each refresh of the folder takes the import errors
+            # of manifests away until the next parse.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "300",
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

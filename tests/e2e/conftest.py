@@ -266,8 +266,6 @@ def _deployment(base: Path, *, fresh: bool) -> Deployment:
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "4",
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
             # Files are read when a test asks for it; what is no longer in one is soon taken away.
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
-            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "300",
             "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "3",
             "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "5",
             "AIRFLOW_CONN_DCP_TEST": '{"conn_type": "dcp", "extra": {"backend": "local"}}',
