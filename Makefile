@@ -10,10 +10,10 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java assets demo test test-wheel e2e lint format bench docs pictures lock clean
+.PHONY: help setup java assets demo test test-wheel e2e cluster cluster-down lint format bench docs pictures lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: .venv/.ready ## the environment alone, .venv
 
@@ -44,6 +44,12 @@ test-wheel: setup java ## the wheel in clean environments, with the oldest and t
 e2e: setup ## the whole way on a cluster: make e2e KUBECONFIG=... NAMESPACE=... IMAGE=...
 	@$(BIN)/python -m dev.e2e
 
+cluster: setup ## a real cluster of one node on this machine, for `make e2e` (root on Debian 12; see docs/kubernetes.md)
+	@dev/cluster/up.sh
+
+cluster-down: ## end it; with CLUSTER=--all remove also what was built for it
+	@dev/cluster/down.sh $(CLUSTER)
+
 lint: setup ## format, style, types, layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -71,5 +77,6 @@ lock: ## resolve the lock files again
 	done
 
 clean: ## remove everything that was made here
+	@[ ! -d .dcp/cluster ] || dev/cluster/down.sh --all
 	@rm -rf .venv .dcp build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -80,7 +80,7 @@ class AirflowApi:
 
     def unpause(self, dag_id: str) -> None:
         """Unpause a DAG."""
-        self.request("PATCH", f"dags/{dag_id}", json={"is_paused": False})
+        self._insist("PATCH", f"dags/{dag_id}", {"is_paused": False}, f"the unpausing of {dag_id}")
 
     def trigger(self, dag_id: str, logical_date: str | None = None, conf: Mapping[str, Any] | None = None, **extra: Any) -> str:
         """Trigger a run and return its id."""
@@ -103,16 +103,20 @@ class AirflowApi:
         return backfill_id
 
     def _create(self, path: str, body: Mapping[str, Any], what: str) -> dict[str, Any]:
-        """Create something, for a minute as often as SQLite is locked by the scheduler: then nothing was created."""
+        """Create something and return it."""
+        return self._insist("POST", path, body, what)
+
+    def _insist(self, method: str, path: str, body: Mapping[str, Any], what: str) -> dict[str, Any]:
+        """Write something, for a minute as often as SQLite is locked by the scheduler: then nothing was written."""
 
         def ask() -> dict[str, Any] | None:
             try:
-                created: dict[str, Any] = self.request("POST", path, json=body)
+                written: dict[str, Any] = self.request(method, path, json=body)
             except requests.HTTPError as error:
                 if error.response is not None and _is_locked(error.response):
                     return None
                 raise
-            return created
+            return written
 
         answer: dict[str, Any] = wait_until(ask, f"{what} to be taken", 60)
         return answer

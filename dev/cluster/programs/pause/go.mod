@@ -1,0 +1,3 @@
+module airflow-dcp-provider/dev/cluster/pause
+
+go 1.26.0
