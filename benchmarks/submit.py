@@ -43,6 +43,8 @@ ROOT = Path(__file__).parent.parent
 STEP = 1.0
 #: Seconds for which a driver still runs once its task is deferred: by then the trigger waits for it.
 RUNS = 4.0
+#: More runs lost than these are no accident.
+MOST_LOST = 3
 CACHED_DATABASE = ROOT / ".dcp" / "cache" / f"airflow-{version('apache-airflow')}.db"
 
 HEAD = """\
@@ -114,6 +116,10 @@ class Run:
     late: float
 
 
+class LostRunError(Exception):
+    """Airflow itself took a task that goes on for one that had ended, and is about to try it again: no figure of anybody's."""
+
+
 class Seen:
     """Notes when applications appear and when they are COMPLETED, by a watch that does nothing else."""
 
@@ -152,6 +158,17 @@ class Bench:
         self.seen = Seen(server, namespace)
         self.notes = Path(airflow.settings[NOTES])
         self.count = 0
+        self.lost = 0
+
+    def measured(self, kind: str) -> Run:
+        """Run the DAG of a kind, again when Airflow has lost it, as its scheduler does now and then with deferred tasks."""
+        while True:
+            try:
+                return self.run(kind)
+            except LostRunError:
+                self.lost += 1
+                if self.lost > MOST_LOST:
+                    raise
 
     def run(self, kind: str) -> Run:
         """Run the DAG of a kind once, while nothing else runs."""
@@ -189,7 +206,9 @@ class Bench:
     def _until(self, kind: str, run_id: str, task: str, state: str) -> None:
         def reached() -> bool:
             found = self.airflow.states(kind, run_id)
-            if "failed" in found.values() or "up_for_retry" in found.values():
+            if "up_for_retry" in found.values():
+                raise LostRunError(run_id)
+            if "failed" in found.values():
                 raise SystemExit(self.airflow.task_log(kind, run_id, task, 1)[-6000:])
             return found.get(task) == state
 
@@ -272,18 +291,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, bench(Path(folder)) as it:
         for number in range(given.rounds):
             for kind, found in runs.items():
-                found.append(it.run(kind))
+                found.append(it.measured(kind))
                 print(f"round {number}, load {os.getloadavg()[0]:.1f}: {kind} {found[-1]}", file=sys.stderr)
             idle.append(it.idle())
             print(f"round {number}: idle {idle[-1]:.2f}", file=sys.stderr)
+        lost = it.lost
     counted = {kind: found[1:] or found for kind, found in runs.items()}
-    text = report(counted, idle[1:] or idle)
+    text = report(counted, idle[1:] or idle, lost)
     print(text)
     if given.write:
         write_section("submit", text)
 
 
-def report(runs: dict[str, list[Run]], idle: list[float]) -> str:
+def report(runs: dict[str, list[Run]], idle: list[float], lost: int) -> str:
     """Return the section of the document."""
     waited = statistics.median(idle)
 
@@ -319,10 +339,11 @@ def report(runs: dict[str, list[Run]], idle: list[float]) -> str:
     return (
         f"## Submitting\n\n{machine()} {len(idle)} rounds, load {os.getloadavg()[0]:.1f}.\n\n"
         "A real Airflow (standalone, LocalExecutor) and a real API server on one machine; operator and kubelet are simulated, "
-        f"{STEP:g} s a change of state. A process starts when the executor's supervisor forks it; the resource is there when a "
+        f"{STEP:g} s a change of state, and COMPLETED 14 ms after SUCCEEDING, as the traces have it. A process starts when the "
+        "executor's supervisor forks it; the resource is there when a "
         "bare watch sees it. The slot is held in `execute` and after the deferral, both of our tasks together. Theirs looks every "
         "10 s whether the driver has started, and holds its slot meanwhile.\n\n"
-        f"{table(header, rows)}\n\nSlot held by part: {parts}."
+        f"{table(header, rows)}\n\nSlot held by part: {parts}. Runs that Airflow itself lost, measured again: {lost}."
     )
 
 

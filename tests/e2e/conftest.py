@@ -171,7 +171,6 @@ class Deployment:
             lambda: self.airflow.states(dag_id, run_id).get(task_id) in states,
             f"{dag_id}.{task_id} to be {' or '.join(map(str, states))}",
             seconds,
-            0.3,
         )
         return self.airflow.states(dag_id, run_id)[task_id]
 
@@ -194,7 +193,7 @@ class Deployment:
                     return process if task["id"] in " ".join(process.cmdline()) else None
             return None
 
-        process: psutil.Process = wait_until(found, f"the process of {task_id}", seconds, 0.02)
+        process: psutil.Process = wait_until(found, f"the process of {task_id}", seconds, 0.1)
         return process
 
     def run(self, dag_id: str, date: str, **conf: Any) -> str:

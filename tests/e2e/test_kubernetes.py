@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from dev.airflow_api import wait_until
@@ -16,6 +17,9 @@ from dev.e2e.steps import STEPS, NotRunError, Run
 from airflow_dcp_provider.runner.backends.kubernetes.names import applications_path, core_path
 from tests.support.kubernetes.api_server import ApiServer
 from tests.support.kubernetes.kubelet import FakeKubelet
+
+if TYPE_CHECKING:
+    from tests.support.kubernetes.operator import OperatorSimulator
 
 pytestmark = [pytest.mark.airflow, pytest.mark.kubernetes]
 
@@ -30,17 +34,24 @@ QUERIES = Queries(
 
 
 @pytest.fixture(scope="module")
-def run(api_server: ApiServer, fake_kubelet: FakeKubelet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def simulator(api_server: ApiServer, fake_kubelet: FakeKubelet) -> Iterator[OperatorSimulator]:
     from tests.support.kubernetes.operator import OperatorSimulator
 
+    started = OperatorSimulator(api_server, fake_kubelet)
+    started.start()
+    yield started
+    started.stop()
+    assert started.overlaps() == []
+
+
+@pytest.fixture(scope="module")
+def run(api_server: ApiServer, simulator: OperatorSimulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     home = tmp_path_factory.mktemp("e2e-kubernetes")
     kubeconfig = home / "kubeconfig"
     kubeconfig.write_text(json.dumps(api_server.kube_config()))
     options = Options.read(
         {"KUBECONFIG": str(kubeconfig), "NAMESPACE": "e2e-one", "NAMESPACE_2": "e2e-two", "IMAGE": "spark:3.5.9"}
     )
-    simulator = OperatorSimulator(api_server, fake_kubelet)
-    simulator.start()
     made = prepared(options, home / "run", QUERIES)
     try:
         assert deployment.check(made.airflow, options) == []
@@ -54,8 +65,6 @@ def run(api_server: ApiServer, fake_kubelet: FakeKubelet, tmp_path_factory: pyte
         # Nothing of the run is left, and nothing is under way when the operator ends.
         wait_until(lambda: not left_over(api_server, made.options), "everything to be gone", 60)
         made.cluster.close()
-        simulator.stop()
-    assert simulator.overlaps() == []
 
 
 def left_over(api_server: ApiServer, options: Options) -> list[str]:
@@ -74,3 +83,33 @@ def test_the_step_passes(run: Run, step: Callable[[Run], None]) -> None:
             step(run)
     else:
         step(run)
+
+
+def test_a_second_triggerer_shares_the_waiting_and_its_death_loses_nothing(run: Run, simulator: OperatorSimulator) -> None:
+    run.airflow.start_component("triggerer")
+
+    def waiting(runs: list[tuple[str, str]]) -> dict[int, str]:
+        """Which triggerer waits for each run: job -> run."""
+        found = {}
+        for dag_id, run_id in runs:
+            task = run.airflow.tasks(dag_id, run_id).get("wait", {})
+            job = (task.get("triggerer_job") or {}).get("id")
+            if task.get("state") == "deferred" and job:
+                found[job] = run_id
+        return found
+
+    runs: list[tuple[str, str]] = []
+    for day in range(20, 28):
+        runs.append(run.trigger("endless", day))
+        wait_until(lambda: run.airflow.states(*runs[-1]).get("wait") == "deferred", "wait to be deferred", 120)
+        if len(waiting(runs)) == 2:
+            break
+    wait_until(lambda: len(waiting(runs)) == 2, "both triggerers to wait for something", 60)
+    executions = [run.execution(*each) for each in runs]
+
+    # A machine with a triggerer on it goes down; the other one waits for all.
+    run.airflow.kill("triggerer")
+    simulator.release()
+    for dag_id, run_id in runs:
+        run.ended(dag_id, run_id, "success")
+    assert [len(run.cluster.applications(each)) for each in executions] == [1] * len(executions)

@@ -61,9 +61,11 @@ make docker.io/library/maven:3.9-eclipse-temurin-17 $java <<'RUN'
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends maven python3 >/dev/null
 rm -rf /var/lib/apt/lists/*
-folder=/root/.m2/repository/io/unitycatalog/unitycatalog-spark_2.12/0.2.0
-mkdir -p $folder
-python3 -c "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('META-INF/MANIFEST.MF', 'Manifest-Version: 1.0\n')" $folder/unitycatalog-spark_2.12-0.2.0.jar
+for name in unitycatalog-spark_2.12 unitycatalog-client; do
+  folder=/root/.m2/repository/io/unitycatalog/$name/0.2.0
+  mkdir -p $folder
+  python3 -c "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('META-INF/MANIFEST.MF', 'Manifest-Version: 1.0\n')" $folder/$name-0.2.0.jar
+done
 RUN
 
 # spark_folder VERSION: unpacks Spark from its Python package and prints where it is.
