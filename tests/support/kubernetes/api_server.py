@@ -33,8 +33,8 @@ KUBEFLOW, APACHE = CRDS
 APPLICATIONS = "sparkoperator.k8s.io"
 START_SECONDS = 90.0
 HOME_PREFIX = "dcp-kubernetes-"
-#: Collecting garbage takes a quarter of an API server's time; a short life on a few objects needs it only when much has gathered.
-GO_MEMORY = {"GOGC": "off", "GOMEMLIMIT": "768MiB"}
+#: Collecting garbage as often as Go does by itself takes a quarter of an API server's time.
+GO_MEMORY = {"GOGC": "400"}
 
 
 class ApiServerError(RuntimeError):
