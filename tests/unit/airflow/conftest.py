@@ -49,9 +49,13 @@ def airflow_database() -> None:
 
 def lay_database() -> None:
     """Lay Airflow's own tables into this process's Airflow home; the first process makes them for all."""
+    from airflow import settings
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from dev.standalone import StandaloneAirflow
 
+    # A test that needed no tables may have opened the file: a connection to it would not see what is laid below it.
+    if settings.engine is not None:
+        settings.engine.dispose()
     home = Path(os.environ["AIRFLOW_HOME"])
     CACHE.mkdir(parents=True, exist_ok=True)
     with locked(CACHE / "airflow-database.lock"):
