@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
@@ -38,8 +40,15 @@ def test_the_log_and_sparks_page_are_there_while_the_task_waits(deployment: Depl
         return str(deployment.airflow.request("GET", path)["extra_links"].get("Spark UI") or "")
 
     address = wait_until(link, "the link to Spark's page")
-    with urlopen(address, timeout=10) as page:
-        assert b"Spark" in page.read()
+
+    def page() -> bytes:
+        # The link is there as soon as Spark is started, its page some seconds later.
+        with contextlib.suppress(URLError), urlopen(address, timeout=10) as answer:
+            read: bytes = answer.read()
+            return read
+        return b""
+
+    assert b"Spark" in wait_until(page, "Spark's page", 60)
     assert deployment.airflow.states(dag_id, run_id)["wait"] == "deferred"
 
     assert deployment.airflow.wait_run(dag_id, run_id) == "success"
