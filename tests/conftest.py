@@ -38,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 #: What takes longest begins first, so that no process is still at it when the others are done.
 LONGEST_FIRST = (
     "tests/e2e/",
+    "tests/acceptance/cli/test_run.py",
     "tests/contract/core_etl/",
     "tests/crash/",
     "tests/acceptance/cli/",
