@@ -41,8 +41,8 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import applications_p
 ROOT = Path(__file__).parent.parent
 #: Seconds between a change of state and the next: the operator and the kubelet need about that.
 STEP = 1.0
-#: Seconds for which a driver still runs once its task is deferred: by then the trigger waits for it.
-RUNS = 4.0
+#: Seconds for which a driver still runs once its task is deferred: by then the trigger waits for it, and may fire.
+RUNS = 8.0
 #: More runs lost than these are no accident.
 MOST_LOST = 3
 CACHED_DATABASE = ROOT / ".dcp" / "cache" / f"airflow-{version('apache-airflow')}.db"

@@ -94,6 +94,8 @@ class StandaloneAirflow(AirflowApi):
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "300",
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+            # A supervisor often notices the end of its task's process only after this many seconds, and holds a slot as long.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "NO_PROXY": "127.0.0.1,localhost",
@@ -191,6 +193,22 @@ class StandaloneAirflow(AirflowApi):
             with contextlib.suppress(psutil.Error):
                 each.kill()
         psutil.wait_procs([process], timeout=10)
+
+    @contextlib.contextmanager
+    def suspended(self, name: str) -> Iterator[None]:
+        """Let one component and its children stand still meanwhile, as on a machine that is out of memory."""
+        process = self.component(name)
+        if process is None:
+            raise LookupError(f"no {name} is running")
+        family = [process, *process.children(recursive=True)]
+        for each in family:
+            each.suspend()
+        try:
+            yield
+        finally:
+            for each in family:
+                with contextlib.suppress(psutil.Error):
+                    each.resume()
 
     def start_component(self, name: str) -> None:
         """Start one component, for example again after :meth:`kill`."""

@@ -35,12 +35,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kubernetes: uses a real Kubernetes API server")
 
 
-#: What takes longest begins first, so that no process is still at it when the others are done.
+#: What takes longest begins first, so that no process is still at it when the others are done. What waits most of its time runs beside
+#: what computes.
 LONGEST_FIRST = (
+    "tests/e2e/test_identity.py",
+    "tests/e2e/test_kill.py",
+    "tests/crash/kubernetes/",
     "tests/e2e/",
-    "tests/acceptance/cli/test_run.py",
     "tests/contract/core_etl/",
+    "tests/acceptance/cli/test_run.py",
     "tests/crash/",
+    "tests/contract/backends/",
     "tests/acceptance/cli/",
     "tests/contract/",
     "tests/unit/airflow/",

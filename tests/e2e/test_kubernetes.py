@@ -53,6 +53,8 @@ def run(api_server: ApiServer, simulator: OperatorSimulator, tmp_path_factory: p
         {"KUBECONFIG": str(kubeconfig), "NAMESPACE": "e2e-one", "NAMESPACE_2": "e2e-two", "IMAGE": "spark:3.5.9"}
     )
     made = prepared(options, home / "run", QUERIES)
+    # A triggerer that is silent for so long is taken for dead.
+    made.airflow.settings["AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD"] = "10"
     try:
         assert deployment.check(made.airflow, options) == []
         made.airflow.start()
@@ -85,30 +87,36 @@ def test_the_step_passes(run: Run, step: Callable[[Run], None]) -> None:
         step(run)
 
 
-def test_a_second_triggerer_shares_the_waiting_and_its_death_loses_nothing(run: Run, simulator: OperatorSimulator) -> None:
-    run.airflow.start_component("triggerer")
+def test_a_triggerer_that_dies_or_stalls_loses_and_cancels_nothing(run: Run, simulator: OperatorSimulator) -> None:
+    runs = [run.trigger("endless", 20)]
 
-    def waiting(runs: list[tuple[str, str]]) -> dict[int, str]:
-        """Which triggerer waits for each run: job -> run."""
-        found = {}
-        for dag_id, run_id in runs:
-            task = run.airflow.tasks(dag_id, run_id).get("wait", {})
-            job = (task.get("triggerer_job") or {}).get("id")
-            if task.get("state") == "deferred" and job:
-                found[job] = run_id
-        return found
+    def waiting() -> dict[str, int]:
+        """Which triggerer waits for each run: run -> job."""
+        tasks = [(run_id, run.airflow.tasks(dag_id, run_id).get("wait", {})) for dag_id, run_id in runs]
+        jobs = {run_id: (task.get("triggerer_job") or {}).get("id") for run_id, task in tasks if task.get("state") == "deferred"}
+        return {run_id: job for run_id, job in jobs.items() if job}
 
-    runs: list[tuple[str, str]] = []
-    for day in range(20, 28):
-        runs.append(run.trigger("endless", day))
-        wait_until(lambda: run.airflow.states(*runs[-1]).get("wait") == "deferred", "wait to be deferred", 120)
-        if len(waiting(runs)) == 2:
-            break
-    wait_until(lambda: len(waiting(runs)) == 2, "both triggerers to wait for something", 60)
-    executions = [run.execution(*each) for each in runs]
+    def another(*jobs: int) -> int | None:
+        """The one triggerer that waits for all runs and is none of those, or nothing."""
+        found = waiting()
+        (job, *others) = {*found.values()} or {0}
+        return job if len(found) == len(runs) and not others and job not in jobs else None
 
-    # A machine with a triggerer on it goes down; the other one waits for all.
+    first = wait_until(another, "a triggerer to wait for the run", 120)
+    # Its machine goes down, and another one takes its part.
     run.airflow.kill("triggerer")
+    run.airflow.start_component("triggerer")
+    second = wait_until(lambda: another(first), "a second triggerer to wait for the run", 120)
+    # That one stalls for so long that a third one takes its part, and then goes on.
+    run.airflow.start_component("triggerer")
+    with run.airflow.suspended("triggerer"):
+        runs.append(run.trigger("endless", 21))
+        third = wait_until(lambda: another(first, second), "a third triggerer to wait for both", 120)
+    let_go = "another triggerer waits for attempt"
+    wait_until(lambda: let_go in run.log(*runs[0]), "the stalled triggerer to let go", 60)
+    assert another(first, second) == third
+
+    executions = [run.execution(*each) for each in runs]
     simulator.release()
     for dag_id, run_id in runs:
         run.ended(dag_id, run_id, "success")

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseSensorOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseSensorOperator, conf
 
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.lineage import execution_lineage, with_lineage
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 #: What Airflow passes as the next method when a trigger ended without an event, and as the reason when its time was over.
 _TRIGGER_FAILED = "__fail__"
 _TRIGGER_TIMEOUT = "Trigger timeout"
+
+#: Seconds that the report of a process's end may take from its supervisor to the scheduler.
+_REPORTING = 2.0
 
 
 class SparkExecutionSensor(BaseSensorOperator):
@@ -184,6 +187,7 @@ class SparkExecutionSensor(BaseSensorOperator):
             copied=log.copied,
             backend=backend,
             live_logs=live_logs,
+            settled_at=_settled_at(),
         )
         self.defer(
             trigger=trigger,
@@ -226,6 +230,15 @@ class SparkExecutionSensor(BaseSensorOperator):
             self._runner.cancel_latest(self._handle.ref, Cancellation(self._actor, reason, time.time()))
         except DcpError as error:
             self.log.warning("The attempt could not be cancelled: %s", error)
+
+
+def _settled_at() -> float:
+    """Return the epoch seconds by which the scheduler has heard that this process, which is about to defer, has ended.
+
+    A task that resumes earlier is failed now and then: the scheduler takes the report of the first process for the second one's end.
+    Airflow's supervisor may wait for one heartbeat interval on the closed sockets of a process that is not quite gone.
+    """
+    return time.time() + conf.getint("workers", "min_heartbeat_interval", fallback=5) + _REPORTING
 
 
 def _is_handle(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Whether somebody killed a task, asked of Airflow itself where no ``on_kill`` says so."""
+"""Whether somebody killed a task, asked of Airflow itself where no ``on_kill`` says so, or says so wrongly."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ async def killed_by_user(task_instance: Any) -> bool:
     if task_instance is None:
         return False
     return await sync_to_async(task_state)(task_instance) not in {"deferred", ""}
+
+
+async def still_deferred(task_instance: Any) -> bool:
+    """Whether the task is deferred, whatever Airflow said of a kill. When that cannot be told, the answer is no.
+
+    :param task_instance: the trigger's own, or None.
+    """
+    return task_instance is not None and await sync_to_async(task_state)(task_instance) == "deferred"
 
 
 class KillWatch:
@@ -57,5 +65,5 @@ def task_state(task_instance: Any) -> str:
         key = f"{task_instance.task_id}_{task_instance.map_index}" if mapped else task_instance.task_id
         return str(states[task_instance.run_id][key])
     except Exception:
-        logger.warning("the task's state cannot be read; nothing is cancelled", exc_info=True)
+        logger.warning("the task's state cannot be read", exc_info=True)
         return ""

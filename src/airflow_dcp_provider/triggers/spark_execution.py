@@ -14,7 +14,7 @@ from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.runners import runner_for
 from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation
 from airflow_dcp_provider.runner.runner import SparkRunner
-from airflow_dcp_provider.triggers.kill import NATIVE_ON_KILL, killed_by_user
+from airflow_dcp_provider.triggers.kill import NATIVE_ON_KILL, killed_by_user, still_deferred
 from airflow_dcp_provider.triggers.live_log import followed
 from airflow_dcp_provider.triggers.threads import KILLS, in_thread
 from airflow_dcp_provider.triggers.watches import WATCHED_BACKENDS, Place, watches
@@ -45,6 +45,7 @@ class SparkExecutionTrigger(BaseTrigger):
     :param start_deadline: epoch seconds by which the driver must have started, or None; absolute, too.
     :param backend: where the attempt runs, as :attr:`Backend.name` says.
     :param live_logs: how many attempts of its environment this triggerer follows at once; 0 for none.
+    :param settled_at: epoch seconds by which Airflow has heard that the deferring process has ended; nothing is fired earlier.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class SparkExecutionTrigger(BaseTrigger):
         start_deadline: float | None = None,
         backend: str = "local",
         live_logs: int = 0,
+        settled_at: float = 0.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ref = dict(ref)
@@ -72,6 +74,7 @@ class SparkExecutionTrigger(BaseTrigger):
         self.start_deadline = start_deadline
         self.backend = backend
         self.live_logs = live_logs
+        self.settled_at = settled_at
         self._fired = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -89,6 +92,7 @@ class SparkExecutionTrigger(BaseTrigger):
                 "start_deadline": self.start_deadline,
                 "backend": self.backend,
                 "live_logs": self.live_logs,
+                "settled_at": self.settled_at,
             },
         )
 
@@ -102,6 +106,9 @@ class SparkExecutionTrigger(BaseTrigger):
             async with followed(AttemptRef(**self.ref), self.copied, self.live_logs, self.task_instance, self.log):
                 watched = self.backend in WATCHED_BACKENDS
                 reason = await (self._watched() if watched else self._looked_at(self.poll_interval))
+        # Where no triggerer runs this, as in `dag.test()`, no executor has anything to tell.
+        if self.task_instance is not None:
+            await asyncio.sleep(max(0.0, self.settled_at - time.time()))
         self._fired = True
         yield TriggerEvent({"reason": reason, "copied": self.copied})  # type: ignore[no-untyped-call]
 
@@ -152,14 +159,22 @@ class SparkExecutionTrigger(BaseTrigger):
         return runner.backend.is_gone(ref) if self.await_gone else attempt.state.is_terminal
 
     async def on_kill(self) -> None:
-        """Cancel the attempt, because somebody marked, cleared or failed the deferred task (Airflow 3.3 and later call this)."""
-        if not self._fired:
+        """Cancel the attempt, because somebody marked, cleared or failed the deferred task (Airflow 3.3 and later call this).
+
+        Airflow calls it also where a triggerer that had stalled finds its triggers given to another one: the task is still deferred
+        then, and nothing is cancelled.
+        """
+        if self._fired:
+            return
+        if await still_deferred(self.task_instance):
+            self.log.info("another triggerer waits for attempt %s now", self.ref["name"])
+        else:
             await in_thread(self._cancel, executor=KILLS)
 
     async def cleanup(self) -> None:
         """Before Airflow 3.3, which has no ``on_kill``: cancel the attempt when the task is deferred no more.
 
-        A triggerer that restarts ends its triggers too; then the task is still deferred and nothing is cancelled.
+        A triggerer that restarts, or that had stalled, ends its triggers too; then the task is still deferred and nothing is cancelled.
         """
         if not NATIVE_ON_KILL and not self._fired and await killed_by_user(self.task_instance):
             await in_thread(self._cancel, executor=KILLS)

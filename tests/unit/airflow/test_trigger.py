@@ -159,6 +159,32 @@ async def test_a_kill_after_the_event_cancels_nothing(runner: SparkRunner, home:
     (home / "release").touch()
 
 
+@pytest.mark.parametrize(("found", "cancelled"), [("failed", True), ("None", True), ("", True), ("deferred", False)])
+async def test_a_kill_counts_only_when_the_task_is_deferred_no_more(
+    runner: SparkRunner, home: Path, monkeypatch: pytest.MonkeyPatch, found: str, *, cancelled: bool
+) -> None:
+    """Airflow says "killed" also to the triggers of a triggerer that stalled and whose triggers another one has meanwhile."""
+    execution = submit(runner, hold=True)
+    trigger = watch(execution.ref, waiter())
+    monkeypatch.setattr(kill, "task_state", lambda _: found)
+    trigger.task_instance = SimpleNamespace(task_id="wait")
+    await trigger.on_kill()
+    assert (runner.check(execution.ref).cancellation is not None) is cancelled
+    (home / "release").touch()
+
+
+async def test_a_triggerer_fires_nothing_before_airflow_knows_that_the_task_has_deferred(runner: SparkRunner) -> None:
+    execution = submit(runner)
+    wait_for(lambda: state(runner, execution) is ExecutionState.SUCCEEDED)
+    settled_at = time.time() + 0.6
+    trigger = watch(execution.ref, waiter(), poll_interval=0.02, settled_at=settled_at)
+    trigger.task_instance = SimpleNamespace(task_id="wait")
+    await asyncio.wait_for(_events(trigger), PATIENCE)
+    assert time.time() >= settled_at
+    # Where no triggerer runs it, nobody tells Airflow of anything.
+    await asyncio.wait_for(_events(watch(execution.ref, waiter(), poll_interval=0.02, settled_at=settled_at + 3600)), PATIENCE)
+
+
 @pytest.mark.parametrize("native", [True, False])
 async def test_a_triggerer_that_restarts_cancels_nothing(
     runner: SparkRunner, home: Path, monkeypatch: pytest.MonkeyPatch, *, native: bool
