@@ -3,9 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 UV_VERSION := 0.13.9
-# Tests without Spark and Airflow wait most of the time; those with them keep two cores busy.
+# End-to-end tests wait half of their time; the third process computes meanwhile.
 WORKERS ?= 3
-HEAVY_WORKERS ?= 2
 export PYTHONPATH := $(CURDIR)
 # Airflow, Spark and the tests start hundreds of Python processes; without cached bytecode each compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
@@ -37,8 +36,7 @@ demo: setup java ## Airflow, real Spark and real Iceberg on this machine, with t
 	@$(BIN)/python -m dev.demo
 
 test: setup java assets ## the whole suite
-	@$(BIN)/pytest -n $(WORKERS) --dist loadscope -m "not spark and not airflow"
-	@$(BIN)/pytest -n $(HEAVY_WORKERS) --dist loadscope -m "spark or airflow" --timeout 900
+	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900
 
 test-wheel: setup java ## the wheel in clean environments, with the oldest and the newest Airflow
 	@$(BIN)/python -m dev.wheel

@@ -235,10 +235,10 @@ class SparkExecutionSensor(BaseSensorOperator):
 def _settled_at() -> float:
     """Return the epoch seconds by which the scheduler has heard that this process, which is about to defer, has ended.
 
-    A task that resumes earlier is failed now and then: the scheduler takes the report of the first process for the second one's end.
+    A task that resumes earlier is failed now and then: the scheduler takes the first process's report for the end of the second one.
     Airflow's supervisor may wait for one heartbeat interval on the closed sockets of a process that is not quite gone.
     """
-    return time.time() + conf.getint("workers", "min_heartbeat_interval", fallback=5) + _REPORTING
+    return time.time() + float(conf.getint("workers", "min_heartbeat_interval", fallback=5)) + _REPORTING
 
 
 def _is_handle(value: Any) -> bool:

@@ -174,7 +174,7 @@ class SparkExecutionTrigger(BaseTrigger):
     async def cleanup(self) -> None:
         """Before Airflow 3.3, which has no ``on_kill``: cancel the attempt when the task is deferred no more.
 
-        A triggerer that restarts, or that had stalled, ends its triggers too; then the task is still deferred and nothing is cancelled.
+        A triggerer that restarts or had stalled ends its triggers too; then the task is still deferred and nothing is cancelled.
         """
         if not NATIVE_ON_KILL and not self._fired and await killed_by_user(self.task_instance):
             await in_thread(self._cancel, executor=KILLS)
