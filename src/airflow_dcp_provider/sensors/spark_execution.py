@@ -235,7 +235,7 @@ class SparkExecutionSensor(BaseSensorOperator):
 def _settled_at() -> float:
     """Return the epoch seconds by which the scheduler has heard that this process, which is about to defer, has ended.
 
-    A task that resumes earlier is failed now and then: the scheduler takes the first process's report for the end of the second one.
+    A task that resumes earlier is failed now and then: the scheduler takes the first process's report for the second one's end.
     Airflow's supervisor may wait for one heartbeat interval on the closed sockets of a process that is not quite gone.
     """
     return time.time() + float(conf.getint("workers", "min_heartbeat_interval", fallback=5)) + _REPORTING
