@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,10 +62,10 @@ class Run:
         """Wait until `submit` has handed its execution on and return the execution's id."""
 
         def submitted() -> bool:
-            states = self.airflow.states(dag_id, run_id)
-            if states.get("submit") in {"failed", "upstream_failed"}:
-                raise StepError(f"submit is {states['submit']}: {self.complaint(dag_id, run_id)}")
-            return states.get("submit") == "success"
+            state = self.airflow.task(dag_id, run_id, "submit")["state"]
+            if state in {"failed", "upstream_failed"}:
+                raise StepError(f"submit is {state}: {self.complaint(dag_id, run_id)}")
+            return bool(state == "success")
 
         wait_until(submitted, f"{dag_id}.submit", 180)
         return str(self.airflow.xcom(dag_id, run_id, "submit")["request"]["ref"]["execution_id"])
@@ -100,7 +100,7 @@ class Run:
         """
         execution_id = self.execution(dag_id, run_id)
         application = self.cluster.wait_state(execution_id, 1, "RUNNING", self.patience)
-        wait_until(lambda: self.airflow.states(dag_id, run_id).get("wait") == "deferred", "wait to be deferred", 60)
+        wait_until(lambda: self.airflow.task(dag_id, run_id, "wait")["state"] == "deferred", "wait to be deferred", 60)
         wait_until(lambda: re.search(r"trigger .* starting", self.log(dag_id, run_id)), "the trigger to run", 60)
         return str(application["metadata"]["name"])
 
@@ -213,18 +213,21 @@ def a_killed_worker_submits_once(run: Run) -> None:
 
 def _kill_while_it_submits(run: Run, dag_id: str, run_id: str, known: int) -> bool:
     """Kill the process of `submit` as soon as the cluster holds something of it; False when it had ended by then."""
-    process: psutil.Process | None = None
-    end = time.monotonic() + 180
-    while time.monotonic() < end:
-        task = run.airflow.tasks(dag_id, run_id).get("submit", {})
-        if task.get("state") == "success":
-            return False
-        if process is None and task.get("state") == "running" and task.get("pid"):
-            process = psutil.Process(task["pid"])
-        if process is not None and len(run.cluster.files_of_job(dag_id)) > known:
+
+    def running() -> psutil.Process | bool:
+        task = run.airflow.task(dag_id, run_id, "submit")
+        if task["state"] == "running" and task["pid"]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                return psutil.Process(task["pid"])
+        return bool(task["state"] == "success")
+
+    process = wait_until(running, "`submit` to run", 180, 0.1)
+    # Without a pause: what it creates one after the other is there within a tenth of a second.
+    while isinstance(process, psutil.Process) and process.is_running():
+        if len(run.cluster.files_of_job(dag_id)) > known:
             process.kill()
             return True
-    raise StepError("`submit` neither ended nor created anything within 180 s")
+    return False
 
 
 def the_trigger_form_chooses(run: Run) -> None:

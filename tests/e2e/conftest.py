@@ -167,12 +167,14 @@ class Deployment:
 
     def wait_task(self, dag_id: str, run_id: str, task_id: str, *states: str | None, seconds: float = 120) -> str | None:
         """Wait until a task is in one of ``states`` and return the state."""
-        wait_until(
-            lambda: self.airflow.states(dag_id, run_id).get(task_id) in states,
-            f"{dag_id}.{task_id} to be {' or '.join(map(str, states))}",
-            seconds,
-        )
-        return self.airflow.states(dag_id, run_id)[task_id]
+        seen: list[str | None] = []
+
+        def there() -> bool:
+            seen.append(self.airflow.task(dag_id, run_id, task_id)["state"])
+            return seen[-1] in states
+
+        wait_until(there, f"{dag_id}.{task_id} to be {' or '.join(map(str, states))}", seconds)
+        return seen[-1]
 
     def wait_spark(self, execution_id: str, seconds: float = 90) -> None:
         """Wait until a Spark process of the execution lives."""
@@ -186,14 +188,14 @@ class Deployment:
         """Wait until a task runs and return its process."""
 
         def found() -> psutil.Process | None:
-            task = self.airflow.tasks(dag_id, run_id).get(task_id, {})
-            if task.get("state") == "running" and task.get("pid"):
+            task = self.airflow.task(dag_id, run_id, task_id)
+            if task["state"] == "running" and task["pid"]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process = psutil.Process(task["pid"])
                     return process if task["id"] in " ".join(process.cmdline()) else None
             return None
 
-        process: psutil.Process = wait_until(found, f"the process of {task_id}", seconds, 0.1)
+        process: psutil.Process = wait_until(found, f"the process of {task_id}", seconds, 0.2)
         return process
 
     def run(self, dag_id: str, date: str, **conf: Any) -> str:

@@ -108,9 +108,10 @@ def starts(home: Path) -> list[str]:
 
 
 def wait_for(condition: Callable[[], T], what: str = "", seconds: float = 30.0) -> T:
-    """Wait until ``condition`` is true and return its value."""
-    end = time.monotonic() + seconds
+    """Wait until ``condition`` is true and return its value; it is asked ever more seldom, for most conditions cost requests."""
+    end, pause = time.monotonic() + seconds, 0.02
     while not (value := condition()):
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.4, 0.2)
     return value

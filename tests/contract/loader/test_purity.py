@@ -68,8 +68,8 @@ def packages(modules: list[str]) -> set[str]:
     return {module.partition(".")[0] for module in modules}
 
 
-def test_a_hundred_parses_give_the_same_bytes_connect_to_nothing_and_import_nothing_heavy(folder: Path) -> None:
-    results = [parse(folder, times=50, seed=seed) for seed in ("0", "31337")]
+def test_twenty_parses_give_the_same_bytes_connect_to_nothing_and_import_nothing_heavy(folder: Path) -> None:
+    results = [parse(folder, times=10, seed=seed) for seed in ("0", "31337")]
     assert {len(result["texts"]) for result in results} == {1}
     assert len({text for result in results for text in result["texts"]}) == 1
     assert "job-2" in results[0]["texts"][0]

@@ -87,7 +87,7 @@ def problems_of(text: str, others: dict[str, str]) -> tuple[Problem, ...]:
     return problems
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_value_anywhere(data: st.DataObject) -> None:
     manifest, others = data.draw(st.sampled_from(SOURCES))
@@ -106,7 +106,7 @@ def test_any_value_anywhere(data: st.DataObject) -> None:
     problems_of(yaml.safe_dump(changed, sort_keys=False, default_style=data.draw(st.sampled_from([None, '"']))), others)
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_what_violates_the_schema_hides_no_other_problem_and_makes_none_up(data: st.DataObject) -> None:
     manifest, others = data.draw(st.sampled_from(SOURCES))
@@ -139,7 +139,7 @@ def codes_of(manifest: dict[str, Any], others: dict[str, str]) -> set[str]:
     return {problem.code for problem in found if problem.severity == "error"}
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_text_cut_and_doubled(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(PATHS))
@@ -154,7 +154,7 @@ def test_any_text_cut_and_doubled(data: st.DataObject) -> None:
     problems_of(text[:start] + extra + text[end:], {each.name: each.read_text() for each in path.parent.glob("*.sql")})
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_sql(data: st.DataObject) -> None:
     manifest, others = SOURCES[0]

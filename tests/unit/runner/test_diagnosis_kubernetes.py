@@ -332,7 +332,7 @@ class TestSafety:
         assert len(failure.message) <= SENTENCE_LIMIT
         assert len(failure.log_tail) <= TAIL_LIMIT
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=100, deadline=None)
     @given(st.data())
     def test_whatever_the_cluster_sends_there_is_one_short_sentence(self, data):
         words = st.sampled_from(FIELDS)
