@@ -13,12 +13,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
 import requests
 
+from airflow_dcp_provider.runner.locks import locked
 from dev.airflow_api import AirflowApi, wait_until
 
 BIN = Path(sys.executable).parent
@@ -149,6 +151,10 @@ class StandaloneAirflow(AirflowApi):
             wait_until(healthy, "Airflow to be healthy", seconds)
         except TimeoutError as error:
             raise AirflowDidNotStartError(self.log.read_text(errors="replace")[-4000:]) from error
+        self.keep_scheduler()
+
+    def keep_scheduler(self) -> None:
+        """See to it, as long as this object has not stopped or left its Airflow, that the scheduler runs."""
         threading.Thread(target=self._keep_scheduler, daemon=True).start()
 
     def _keep_scheduler(self) -> None:
@@ -156,8 +162,9 @@ class StandaloneAirflow(AirflowApi):
 
         On SQLite it dies when a backfill is asked for again after the database was locked: a run that it holds has been deleted.
         """
-        while not self._stopping.wait(2):
-            with contextlib.suppress(psutil.Error):
+        while not self._stopping.wait(5):
+            # Every process that drives this Airflow may see to it.
+            with contextlib.suppress(psutil.Error), locked(self.home / "scheduler.lock"):
                 if self.component("scheduler") is None and not self._stopping.is_set():
                     self.start_component("scheduler")
 
@@ -236,11 +243,10 @@ class StandaloneAirflow(AirflowApi):
         for root in started:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(root.pid, signal.SIGTERM)
-        _, alive = psutil.wait_procs(family, timeout=15)
-        for each in alive:
+        for each in _wait_gone(family, 15):
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
-        psutil.wait_procs(alive, timeout=10)
+        _wait_gone(family, 10)
         for child in self._children:
             child.wait(timeout=10)
         self._children = []
@@ -249,8 +255,9 @@ class StandaloneAirflow(AirflowApi):
     def leave(self) -> None:
         """Leave what this object has started to the one that stops this Airflow."""
         for child in self._children:
-            # Nobody here waits for it any more; Python would warn of that.
+            # Nobody here asks for its end any more, of which Python would warn.
             child.returncode = child.poll() or 0
+        self._stopping.set()
         self._children = []
 
     @contextlib.contextmanager
@@ -262,6 +269,23 @@ class StandaloneAirflow(AirflowApi):
             yield self
         finally:
             self.stop()
+
+
+def _wait_gone(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait until the processes have ended, be it as zombies of whoever started them; return those that have not."""
+    end = time.monotonic() + seconds
+    while alive := [each for each in processes if not _has_ended(each)]:
+        if time.monotonic() > end:
+            break
+        time.sleep(0.1)
+    return alive
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return bool(not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _is_component(cmdline: list[str], name: str) -> bool:

@@ -38,10 +38,10 @@ def pytest_configure(config: pytest.Config) -> None:
 #: What takes longest begins first, so that no process is still at it when the others are done. What waits most of its time runs beside
 #: what computes.
 LONGEST_FIRST = (
-    "tests/e2e/test_identity.py",
-    "tests/e2e/test_kill.py",
+    "tests/e2e/local/test_identity.py",
+    "tests/e2e/local/test_kill.py",
     "tests/crash/kubernetes/",
-    "tests/e2e/",
+    "tests/e2e/kubernetes/",
     "tests/contract/core_etl/",
     "tests/acceptance/cli/test_run.py",
     "tests/crash/",
@@ -53,10 +53,10 @@ LONGEST_FIRST = (
 
 #: Files that share what is dear to start stay in one process: a Spark, Airflow's server within ``dag.test()``, half of the end-to-end tests.
 TOGETHER = {
-    "tests/e2e/test_identity.py": "identity and sweeping",
-    "tests/e2e/test_seeing_and_sweeping.py": "identity and sweeping",
-    "tests/e2e/test_kill.py": "kill and manifests",
-    "tests/e2e/test_manifests.py": "kill and manifests",
+    "tests/e2e/local/test_identity.py": "identity and sweeping",
+    "tests/e2e/local/test_seeing_and_sweeping.py": "identity and sweeping",
+    "tests/e2e/local/test_kill.py": "kill and manifests",
+    "tests/e2e/local/test_manifests.py": "kill and manifests",
     "tests/contract/core_etl/": "one Spark",
     "tests/unit/airflow/test_dag_run.py": "dag.test",
     "tests/unit/airflow/test_live_run.py": "dag.test",

@@ -1,4 +1,4 @@
-"""What `make e2e` reads and prints, and how it reaches what it deploys; the run itself is in ``tests/e2e/test_kubernetes.py``."""
+"""What `make e2e` reads and prints, and how it reaches what it deploys; the run itself is in ``tests/e2e/kubernetes``."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import pytest
@@ -24,7 +24,7 @@ from dev.standalone import StandaloneAirflow
 from airflow_dcp_provider.runner.backends.java import find_java
 from airflow_dcp_provider.runner.locks import locked
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CACHE = ROOT / ".dcp" / "cache"
 
 #: A `java` that writes one line per start of Spark and then is the real one.
@@ -203,9 +203,9 @@ class Deployment:
         return self.airflow.trigger(dag_id, f"{date}T00:00:00Z", conf={"parameters": conf} if conf else None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployment(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Deployment]:
-    """The one Airflow of all test processes: whoever comes first starts it, and stops it when the others are done."""
+    """The one Airflow of all test processes: whoever comes first starts it, and whoever is done last stops it."""
     parallel = hasattr(request.config, "workerinput")
     base = (tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.getbasetemp()) / "e2e"
     (base / "dags").mkdir(parents=True, exist_ok=True)
@@ -225,17 +225,27 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
                     found.airflow.stop()
                     raise
                 running.touch()
+            else:
+                found.airflow.keep_scheduler()
         yield found
-        if not starter:
-            found.airflow.leave()
-        else:
-            with locked(base / "start"):
-                fcntl.flock(users, fcntl.LOCK_EX)
+        with locked(base / "start"):
+            if _is_last(users):
                 found.airflow.stop()
                 running.unlink()
-            # A test that failed may have left its Spark, which outlives Airflow by design.
-            for process in found.spark_processes(str(found.home)):
-                process.kill()
+                # A test that failed may have left its Spark, which outlives Airflow by design.
+                for process in found.spark_processes(str(found.home)):
+                    process.kill()
+            else:
+                found.airflow.leave()
+
+
+def _is_last(users: IO[str]) -> bool:
+    """Whether nobody else holds the lock that this process holds, too; it is given back."""
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _deployment(base: Path, *, fresh: bool) -> Deployment:
@@ -269,6 +279,7 @@ def _deployment(base: Path, *, fresh: bool) -> Deployment:
             # Files are read when a test asks for it; what is no longer in one is soon taken away.
             "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "3",
             "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "5",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
             "AIRFLOW_CONN_DCP_TEST": '{"conn_type": "dcp", "extra": {"backend": "local"}}',
         },
         database_template=CACHE / f"airflow-{version('apache-airflow')}.db",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dev.airflow_api import wait_until
 
-from tests.e2e.conftest import Deployment
+from tests.e2e.local.conftest import Deployment
 
 pytestmark = [pytest.mark.airflow, pytest.mark.spark]
 

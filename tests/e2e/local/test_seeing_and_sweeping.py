@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import pytest
 from dev.airflow_api import wait_until
 
-from tests.e2e.conftest import Deployment
+from tests.e2e.local.conftest import Deployment
 
 pytestmark = [pytest.mark.airflow, pytest.mark.spark]
 
