@@ -166,15 +166,16 @@ class AirflowApi:
             "reset_dag_runs": True,
             "include_downstream": downstream,
         }
-        self.request("POST", f"dags/{dag_id}/clearTaskInstances", json=body)
+        self._insist("POST", f"dags/{dag_id}/clearTaskInstances", body, f"the clearing of {dag_id}")
 
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
         """Set a task's state, as the UI's button does."""
-        self.request("PATCH", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}", json={"new_state": state})
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        self._insist("PATCH", path, {"new_state": state}, f"the state of {dag_id}.{task_id}")
 
     def mark_run(self, dag_id: str, run_id: str, state: str) -> None:
         """Set a run's state, as the UI's button does."""
-        self.request("PATCH", f"dags/{dag_id}/dagRuns/{run_id}", json={"state": state})
+        self._insist("PATCH", f"dags/{dag_id}/dagRuns/{run_id}", {"state": state}, f"the state of a run of {dag_id}")
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """Return one XCom value."""

@@ -273,8 +273,9 @@ def _deployment(base: Path, *, fresh: bool) -> Deployment:
             "AIRFLOW__DCP__ENVIRONMENT": "local",
             "AIRFLOW__DCP__ENVIRONMENTS": "local,test",
             # A dead worker is noticed fast.
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "4",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1",
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
             # Files are read when a test asks for it; what is no longer in one is soon taken away.
             "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "3",
