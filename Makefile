@@ -10,7 +10,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java assets demo test test-wheel e2e cluster cluster-down lint format bench docs pictures lock clean
+.PHONY: help setup java assets demo test test-kubernetes test-wheel e2e cluster cluster-down lint format bench docs pictures lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,8 +35,11 @@ assets: .venv/.ready
 demo: setup java ## Airflow, real Spark and real Iceberg on this machine, with the example manifests
 	@$(BIN)/python -m dev.demo
 
-test: setup java assets ## the whole suite
-	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900
+test: setup java ## the whole suite on one machine: everything that needs no API server
+	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m "not kubernetes"
+
+test-kubernetes: setup java assets ## the suite on a real Kubernetes API server
+	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m kubernetes
 
 test-wheel: setup java ## the wheel in clean environments, with the oldest and the newest Airflow
 	@$(BIN)/python -m dev.wheel

@@ -21,7 +21,7 @@ def kubernetes_programs() -> Path:
     from dev.kubernetes_assets import AssetsError, assets
 
     try:
-        # Building takes minutes, longer than a test may: `make test` does it before.
+        # Building takes minutes, longer than a test may: `make test-kubernetes` does it before.
         return assets(build=False)
     except AssetsError as error:
         if os.environ.get("CI"):
