@@ -182,8 +182,9 @@ class BenchCluster:
                 await room.acquire()
                 await asyncio.sleep(began + number / rate - time.monotonic())
                 is_end = ends and number % every_nth == 0
-                # Ends go through the list from its start, other changes through its last fifth.
-                name = names[number // every_nth] if is_end else names[-1 - number % max(1, len(names) // 5)]
+                # Ends go through the list from its start, other changes through all that have not ended.
+                live = len(names) - (number // every_nth + 1 if ends else 0)
+                name = names[number // every_nth] if is_end else names[-1 - number % live]
                 task = asyncio.create_task(change(name, number + 2, is_end=is_end))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)

@@ -40,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 LONGEST_FIRST = (
     "tests/e2e/local/test_identity.py",
     "tests/e2e/local/test_kill.py",
+    "tests/e2e/local/test_manifests.py",
     "tests/crash/kubernetes/",
     "tests/e2e/kubernetes/",
     "tests/contract/core_etl/",
@@ -51,15 +52,14 @@ LONGEST_FIRST = (
     "tests/unit/airflow/",
 )
 
-#: Files that share what is dear to start stay in one process: a Spark, Airflow's server within ``dag.test()``, half of the end-to-end tests.
+#: Files that share what is dear to start stay in one process: a Spark, Airflow's server within ``dag.test()``.
 TOGETHER = {
-    "tests/e2e/local/test_identity.py": "identity and sweeping",
-    "tests/e2e/local/test_seeing_and_sweeping.py": "identity and sweeping",
-    "tests/e2e/local/test_kill.py": "kill and manifests",
-    "tests/e2e/local/test_manifests.py": "kill and manifests",
+    "tests/e2e/local/test_seeing_and_sweeping.py": "kill and sweeping",
+    "tests/e2e/local/test_kill.py": "kill and sweeping",
     "tests/contract/core_etl/": "one Spark",
     "tests/unit/airflow/test_dag_run.py": "dag.test",
     "tests/unit/airflow/test_live_run.py": "dag.test",
+    "tests/unit/airflow/test_maintenance.py": "dag.test",
 }
 
 

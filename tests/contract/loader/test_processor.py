@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.airflow_database import lay_airflow_database
 from tests.support.manifests import broken, spark_job, write_folder
 
 pytestmark = pytest.mark.airflow
@@ -31,7 +32,7 @@ class Deployment:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}",
             "DCP_HOME": str(base / "dcp"),
         }
-        self._airflow("db", "migrate")
+        lay_airflow_database(base)
 
     def process(self) -> None:
         """Let the DAG processor read every file once."""

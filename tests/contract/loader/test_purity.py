@@ -77,9 +77,7 @@ def test_twenty_parses_give_the_same_bytes_connect_to_nothing_and_import_nothing
         assert result["told"] == []
         assert packages(result["imported"]).isdisjoint(HEAVY)
     assert set(results[0]["imported"]).issuperset(COMPILING)
-
-
-def test_nothing_is_compiled_when_nothing_changed(folder: Path) -> None:
+    # When nothing has changed, nothing is compiled.
     (folder / "broken.yaml").unlink()
     parse(folder)
     assert set(parse(folder)["all"]).isdisjoint(COMPILING)

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
-from airflow_dcp_provider.runner.locks import locked
 from tests.support.executions import local_settings
 
-CACHE = Path(__file__).resolve().parents[3] / ".dcp" / "cache"
 WRITING_SPARK_SUBMIT = Path(__file__).with_name("writing_spark_submit.py")
 
 
@@ -48,18 +45,14 @@ def airflow_database() -> None:
 
 
 def lay_database() -> None:
-    """Lay Airflow's own tables into this process's Airflow home; the first process makes them for all."""
+    """Lay Airflow's own tables into this process's Airflow home."""
     from airflow import settings
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from dev.standalone import StandaloneAirflow
+
+    from tests.support.airflow_database import lay_airflow_database
 
     # A test that needed no tables may have opened the file: a connection to it would not see what is laid below it.
     if settings.engine is not None:
         settings.engine.dispose()
-    home = Path(os.environ["AIRFLOW_HOME"])
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with locked(CACHE / "airflow-database.lock"):
-        StandaloneAirflow(
-            home, home / "dags", database_template=CACHE / f"airflow-{version('apache-airflow')}.db"
-        ).prepare_database()
+    lay_airflow_database(Path(os.environ["AIRFLOW_HOME"]))
     DagBundlesManager().sync_bundles_to_db()

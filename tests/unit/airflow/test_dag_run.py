@@ -239,7 +239,7 @@ def test_without_a_manifest_the_frozen_spec_is_retried(home: Path) -> None:
 
 
 def test_an_explicit_no_change_is_proof_enough(home: Path) -> None:
-    dag_run = run(build("no_change", job(orders={"silent": True})))
+    dag_run = run(build("no_change", job()))
     assert states(dag_run)["publish"] == "success"
     proof = xcom(dag_run, "publish")[0]
     assert (proof["result"], proof["snapshot_id"], proof["reason"]) == ("no-change", None, "nothing new")

@@ -1,8 +1,8 @@
 """Stands in for spark-submit: a real small process that writes each sink with pyiceberg, marked as core_etl marks it.
 
-The first transformation's query is a JSON object: ``rows`` is how many rows are written (default 3), ``silent`` writes nothing and
-says ``no-change``, ``forget`` writes nothing and claims that it did, ``exit`` is the exit code, ``fail_attempts`` up to which attempt
-it exits with it, ``hold`` waits for ``<home>/release``. Every start is one line in ``<home>/starts``.
+The first transformation's query is a JSON object: ``rows`` is how many rows are written; without it nothing is, ``no-change`` is said,
+and a second is saved. ``forget`` writes nothing and claims that it did, ``exit`` is the exit code, ``fail_attempts`` up to which
+attempt it exits with it, ``hold`` waits for ``<home>/release``. Every start is one line in ``<home>/starts``.
 """
 
 import json
@@ -10,13 +10,6 @@ import os
 import sys
 import time
 from pathlib import Path
-
-import pyarrow as pa
-
-from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
-from airflow_dcp_provider.model.job import Column
-from airflow_dcp_provider.tables.ensure import ensure_table
-from airflow_dcp_provider.tables.model import TableSpec
 
 spec_file = Path(sys.argv[sys.argv.index("--job-spec") + 1])
 home = spec_file.parents[3]
@@ -30,6 +23,14 @@ while orders.get("hold") and not (home / "release").exists():
 
 
 def write(sink, rows):
+    # Most drivers write nothing, and these take a second.
+    import pyarrow as pa
+
+    from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
+    from airflow_dcp_provider.model.job import Column
+    from airflow_dcp_provider.tables.ensure import ensure_table
+    from airflow_dcp_provider.tables.model import TableSpec
+
     catalog = EmbeddedCatalog(home).catalog()
     columns = (Column("n", "long"), Column("ds", "string"))
     table_spec = TableSpec(sink["catalog"], sink["database"], sink["table"], columns=columns, partition_by=("ds",))
@@ -49,9 +50,9 @@ def write(sink, rows):
 code = orders.get("exit", 0) if spec["attempt"] <= orders.get("fail_attempts", 1000) else 0
 sinks = []
 for sink in spec["sinks"] if code == 0 else []:
-    written = not orders.get("silent")
-    if written and not orders.get("forget"):
-        write(sink, orders.get("rows", 3))
+    written = "rows" in orders or orders.get("forget")
+    if "rows" in orders:
+        write(sink, orders["rows"])
     sinks.append({"name": sink["name"], "table": "", "result": "written" if written else "no-change", "reason": "nothing new"})
 error = {"code": "DCP320", "message": "column nope does not exist", "hint": "correct the query"} if code else None
 result = {"version": 1, "status": "failed" if code else "succeeded", "error": error, "sinks": sinks, "seconds": {}}
