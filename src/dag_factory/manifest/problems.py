@@ -10,13 +10,19 @@ from airflow_dcp_provider.model.errors import ManifestError, Position, Problem
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean `x`?`` for the known name nearest to ``word``, or an empty text."""
+    near = nearest(word, known)
+    return f"did you mean `{near}`?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known name nearest to ``word``, or an empty text when none is near."""
     names = list(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if not close:
         by_fold = {name.lower().replace("_", "").replace("-", ""): name for name in names}
         folded = by_fold.get(word.lower().replace("_", "").replace("-", ""))
         close = [folded] if folded else []
-    return f"did you mean `{close[0]}`?" if close else ""
+    return close[0] if close else ""
 
 
 def hint_for(word: str, known: Iterable[str], what: str) -> str:

@@ -19,7 +19,7 @@ from jsonschema.exceptions import ValidationError
 
 from dag_factory.manifest.mending import Fault, mend
 from dag_factory.manifest.node import Node
-from dag_factory.manifest.problems import Problems, did_you_mean, hint_for
+from dag_factory.manifest.problems import Problems, did_you_mean, hint_for, nearest
 
 _PARTIAL = "#/$defs/partial"
 #: A manifest with more violations is not looked at further: each costs one more check.
@@ -224,7 +224,8 @@ def _missing_field(error: _Violation, node: Node, root: Node, problems: Problems
     for name in missing:
         # Every missing field has a violation of its own; the message names it first.
         if error.message.startswith(f"'{name}' "):
-            near = did_you_mean(name, [each for each in node.fields if each not in error.documented])
+            stray = nearest(name, [each for each in node.fields if each not in error.documented])
+            near = f"write `{name}` instead of `{stray}`" if stray else ""
             example = _first_example(error.documented.get(name)).removeprefix("for example ")
             wanted = f"for example {name}: {example}" if example else f"add `{name}`"
             problems.add("DCP112", f"{error.where} lacks `{name}`", node.key_position, hint or near or wanted)
