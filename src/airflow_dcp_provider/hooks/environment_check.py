@@ -116,9 +116,8 @@ def _takes_jobs(environment: Environment, cluster: Cluster, namespace: str, api:
         cluster_backend(environment, lambda _: api).dry_run(request)
     except KubernetesProblem as problem:
         yield Finding(subject, "bad", f"does not take a job: {problem.code} {problem.message}", problem.hint)
-    except DcpError:
-        # It cannot be rendered: an image or a catalog is at fault, which stands below.
-        return
+    except DcpError as error:
+        yield Finding(subject, "not checked", f"no job can be rendered for it: {error.code} {error.message}", error.hint)
     else:
         yield Finding(subject, "good", "takes a job (dry run)")
 

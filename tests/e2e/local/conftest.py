@@ -8,11 +8,11 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import psutil
 import pytest
@@ -24,6 +24,7 @@ from dev.standalone import StandaloneAirflow
 from airflow_dcp_provider.runner.backends.java import find_java
 from airflow_dcp_provider.runner.locks import locked
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[3]
 CACHE = ROOT / ".dcp" / "cache"
 
@@ -98,8 +99,7 @@ class Deployment:
     def write(self, name: str, query: str = SLEEPY, schedule: str = '"@daily"', timeout: int = 600) -> str:
         """Write a manifest and wait until its DAG is there, unpaused. Returns the DAG id."""
         self.lay(name, query, schedule, timeout)
-        self.read_again()
-        wait_until(lambda: name in self.airflow.dag_ids(), f"the DAG {name}", 90)
+        self.wait_read(lambda: name in self.airflow.dag_ids(), f"the DAG {name}")
         self.airflow.unpause(name)
         return name
 
@@ -111,12 +111,22 @@ class Deployment:
         staged.write_text(text)
         staged.replace(self.dags / f"{name}.yaml")
 
-    def read_again(self) -> None:
-        """Let Airflow read the loader's file now, as its page of a DAG offers it; unasked it does so every half a minute."""
-        token = self.airflow.request("GET", f"dags/{FIRST}")["file_token"]
-        # Who asks for what another one has just asked for is told of a conflict.
-        with contextlib.suppress(requests.HTTPError):
-            self.airflow.request("PUT", f"parseDagFile/{token}")
+    def wait_read(self, condition: Callable[[], T], what: str) -> T:
+        """Wait until Airflow has read the loader's file and ``condition`` is true.
+
+        Unasked it reads the file every half a minute. It is asked again and again: what it is just reading may be the file as it was.
+        """
+
+        def asked() -> T:
+            if not (found := condition()):
+                token = self.airflow.request("GET", f"dags/{FIRST}")["file_token"]
+                # Who asks for what another one has just asked for is told of a conflict.
+                with contextlib.suppress(requests.HTTPError):
+                    self.airflow.request("PUT", f"parseDagFile/{token}")
+            return found
+
+        found: T = wait_until(asked, what, 120, 2.0)
+        return found
 
     def starts(self, execution_id: str) -> int:
         """Return how often Spark was started for any attempt of an execution."""
@@ -280,7 +290,6 @@ def _deployment(base: Path, *, fresh: bool) -> Deployment:
             # Files are read when a test asks for it; what is no longer in one is soon taken away.
             "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "3",
             "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "5",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
             "AIRFLOW_CONN_DCP_TEST": '{"conn_type": "dcp", "extra": {"backend": "local"}}',
         },
         database_template=CACHE / f"airflow-{version('apache-airflow')}.db",

@@ -19,12 +19,11 @@ def test_a_broken_manifest_shows_under_its_own_path_and_takes_no_other_dag_down(
     manifest = deployment.dags / "edited.yaml"
     good = manifest.read_text()
     manifest.write_text(good.replace("executor:", "exector:"))
-    deployment.read_again()
 
     def shown() -> dict | None:
         return next((each for each in deployment.airflow.import_errors() if each["filename"].endswith("edited.yaml")), None)
 
-    error = wait_until(shown, "the import error", 120)
+    error = deployment.wait_read(shown, "the import error")
     assert "did you mean `executor`?" in error["stack_trace"]
     assert "^" in error["stack_trace"]
     assert {each["filename"].rsplit("/", 1)[-1] for each in deployment.airflow.import_errors()} == {"edited.yaml"}
@@ -32,15 +31,13 @@ def test_a_broken_manifest_shows_under_its_own_path_and_takes_no_other_dag_down(
     # The deferred run is neither killed nor re-pointed, although it resumes while the manifest is broken.
     deployment.wait_task(dag_id, run_id, "wait", "success")
     manifest.write_text(good)
-    deployment.read_again()
-    wait_until(lambda: not shown(), "the error to go", 120)
+    deployment.wait_read(lambda: not shown(), "the error to go")
     assert deployment.airflow.wait_run(dag_id, run_id) == "success"
     assert deployment.handle(dag_id, run_id) == handle
     assert deployment.starts(handle["ref"]["execution_id"]) == 1
     # Deleting the manifest is all that it takes to be rid of the DAG.
     manifest.unlink()
-    deployment.read_again()
-    wait_until(lambda: dag_id not in deployment.airflow.dag_ids(), "the DAG to go", 120)
+    deployment.wait_read(lambda: dag_id not in deployment.airflow.dag_ids(), "the DAG to go")
 
 
 def test_the_trigger_form_chooses_environment_and_parameters(deployment: Deployment) -> None:
