@@ -148,7 +148,13 @@ class ApiServer:
         """
         if method == "PATCH":
             options.setdefault("headers", {"Content-Type": "application/merge-patch+json"})
-        answer = self.http.request(method, path, json=body, **options)
+        try:
+            answer = self.http.request(method, path, json=body, **options)
+        except httpx.RemoteProtocolError:
+            # The server closes a kept connection now and then, maybe while a request is on its way.
+            if method != "GET":
+                raise
+            answer = self.http.request(method, path, json=body, **options)
         if answer.is_error:
             said = f"{method} {path}: {answer.status_code} {answer.text}"
             raise httpx.HTTPStatusError(said, request=answer.request, response=answer)
