@@ -187,7 +187,7 @@ class SparkExecutionSensor(BaseSensorOperator):
             copied=log.copied,
             backend=backend,
             live_logs=live_logs,
-            settled_at=_settled_at(),
+            settling=_settling(),
         )
         self.defer(
             trigger=trigger,
@@ -232,13 +232,13 @@ class SparkExecutionSensor(BaseSensorOperator):
             self.log.warning("The attempt could not be cancelled: %s", error)
 
 
-def _settled_at() -> float:
-    """Return the epoch seconds by which the scheduler has heard that this process, which is about to defer, has ended.
+def _settling() -> float:
+    """Return the seconds in which the scheduler hears that this process, which is about to defer, has ended.
 
     A task that resumes earlier is failed now and then: the scheduler takes the first process's report for the second one's end.
     Airflow's supervisor may wait for one heartbeat interval on the closed sockets of a process that is not quite gone.
     """
-    return time.time() + float(conf.getint("workers", "min_heartbeat_interval", fallback=5)) + _REPORTING
+    return float(conf.getint("workers", "min_heartbeat_interval", fallback=5)) + _REPORTING
 
 
 def _is_handle(value: Any) -> bool:

@@ -45,7 +45,7 @@ class SparkExecutionTrigger(BaseTrigger):
     :param start_deadline: epoch seconds by which the driver must have started, or None; absolute, too.
     :param backend: where the attempt runs, as :attr:`Backend.name` says.
     :param live_logs: how many attempts of its environment this triggerer follows at once; 0 for none.
-    :param settled_at: epoch seconds by which Airflow has heard that the deferring process has ended; nothing is fired earlier.
+    :param settling: seconds in which Airflow hears that the deferring process has ended; nothing is fired earlier.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class SparkExecutionTrigger(BaseTrigger):
         start_deadline: float | None = None,
         backend: str = "local",
         live_logs: int = 0,
-        settled_at: float = 0.0,
+        settling: float = 0.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ref = dict(ref)
@@ -74,7 +74,7 @@ class SparkExecutionTrigger(BaseTrigger):
         self.start_deadline = start_deadline
         self.backend = backend
         self.live_logs = live_logs
-        self.settled_at = settled_at
+        self.settling = settling
         self._fired = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -92,12 +92,13 @@ class SparkExecutionTrigger(BaseTrigger):
                 "start_deadline": self.start_deadline,
                 "backend": self.backend,
                 "live_logs": self.live_logs,
-                "settled_at": self.settled_at,
+                "settling": self.settling,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire one event that says why: ``due``, ``deadline``, ``start-deadline``, ``ended`` or ``unreadable``."""
+        began = time.monotonic()
         if self.not_before is not None:
             await asyncio.sleep(max(0.0, self.not_before - time.time()))
             reason = "due"
@@ -108,7 +109,7 @@ class SparkExecutionTrigger(BaseTrigger):
                 reason = await (self._watched() if watched else self._looked_at(self.poll_interval))
         # Where no triggerer runs this, as in `dag.test()`, no executor has anything to tell.
         if self.task_instance is not None:
-            await asyncio.sleep(max(0.0, self.settled_at - time.time()))
+            await asyncio.sleep(max(0.0, began + self.settling - time.monotonic()))
         self._fired = True
         yield TriggerEvent({"reason": reason, "copied": self.copied})  # type: ignore[no-untyped-call]
 

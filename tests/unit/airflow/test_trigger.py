@@ -176,13 +176,13 @@ async def test_a_kill_counts_only_when_the_task_is_deferred_no_more(
 async def test_a_triggerer_fires_nothing_before_airflow_knows_that_the_task_has_deferred(runner: SparkRunner) -> None:
     execution = submit(runner)
     wait_for(lambda: state(runner, execution) is ExecutionState.SUCCEEDED)
-    settled_at = time.time() + 0.6
-    trigger = watch(execution.ref, waiter(), poll_interval=0.02, settled_at=settled_at)
+    began = time.monotonic()
+    trigger = watch(execution.ref, waiter(), poll_interval=0.02, settling=0.6)
     trigger.task_instance = SimpleNamespace(task_id="wait")
     await asyncio.wait_for(_events(trigger), PATIENCE)
-    assert time.time() >= settled_at
+    assert time.monotonic() >= began + 0.6
     # Where no triggerer runs it, nobody tells Airflow of anything.
-    await asyncio.wait_for(_events(watch(execution.ref, waiter(), poll_interval=0.02, settled_at=settled_at + 3600)), PATIENCE)
+    await asyncio.wait_for(_events(watch(execution.ref, waiter(), poll_interval=0.02, settling=3600)), PATIENCE)
 
 
 @pytest.mark.parametrize("native", [True, False])
