@@ -92,7 +92,7 @@ class AirflowApi:
 
     def backfill(self, dag_id: str, start: str, end: str, *, reprocess: str = "none", max_active_runs: int = 2) -> int:
         """Create a backfill for the data intervals from ``start`` to ``end`` (ISO, both included) and return its id."""
-        body = {
+        body: dict[str, Any] = {
             "dag_id": dag_id,
             "from_date": start,
             "to_date": end,
@@ -101,7 +101,21 @@ class AirflowApi:
             "run_backwards": False,
         }
 
-        backfill_id: int = self._create("backfills", body, f"the backfill of {dag_id}")["id"]
+        def ask() -> dict[str, Any] | None:
+            try:
+                made: dict[str, Any] = self.request("POST", "backfills", json=body)
+            except requests.HTTPError as error:
+                if error.response is not None and _is_locked(error.response):
+                    # SQLite was locked half-way. What was made is ended, and its days are taken again.
+                    for each in self.request("GET", "backfills", params={"dag_id": dag_id})["backfills"]:
+                        if each["completed_at"] is None:
+                            self._insist("PUT", f"backfills/{each['id']}/cancel", {}, f"the end of a backfill of {dag_id}")
+                            body["reprocess_behavior"] = "completed"
+                    return None
+                raise
+            return made
+
+        backfill_id: int = wait_until(ask, f"the backfill of {dag_id} to be taken", 60)["id"]
         return backfill_id
 
     def _create(self, path: str, body: Mapping[str, Any], what: str) -> dict[str, Any]:
