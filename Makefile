@@ -3,8 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 UV_VERSION := 0.13.9
-# End-to-end tests wait half of their time; other processes compute meanwhile.
-WORKERS ?= 4
+# End-to-end tests wait half of their time; the third process computes meanwhile.
+WORKERS ?= 3
 export PYTHONPATH := $(CURDIR)
 # Airflow, Spark and the tests start hundreds of Python processes; without cached bytecode each compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=

@@ -29,7 +29,7 @@ def test_a_broken_manifest_shows_under_its_own_path_and_takes_no_other_dag_down(
     assert {each["filename"].rsplit("/", 1)[-1] for each in deployment.airflow.import_errors()} == {"edited.yaml"}
     assert other in deployment.airflow.dag_ids()
     # The deferred run is neither killed nor re-pointed, although it resumes while the manifest is broken.
-    deployment.wait_task(dag_id, run_id, "wait", "success")
+    deployment.wait_task(dag_id, run_id, "wait", "success", seconds=240)
     manifest.write_text(good)
     deployment.wait_read(lambda: not shown(), "the error to go")
     assert deployment.airflow.wait_run(dag_id, run_id) == "success"

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -20,21 +21,34 @@ class _Server(http.server.ThreadingHTTPServer):
     failure: object = "Internal Server Error"
     requests = 0
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        #: Backfills that there are.
+        self.backfills: list[dict[str, object]] = []
+        #: What was written: method, path and body of each request.
+        self.written: list[tuple[str, str, dict[str, object]]] = []
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        if self.command == "GET" and self.path.startswith("/api/v2/backfills?"):
+            self._answer(200, {"backfills": self.server.backfills})
+            return
         self.server.requests += 1
         good = self.server.requests > self.server.failing
         self._answer(*((200, {"id": 3, "dag_run_id": "manual"}) if good else (500, self.server.failure)))
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == "/auth/token":
             self._answer(201, {"access_token": "token"})
         else:
+            self.server.written.append((self.command, self.path.removeprefix("/api/v2/"), body))
             self.do_GET()
+
+    do_PUT = do_POST  # noqa: N815 - as http.server names it
 
     def _answer(self, status: int, value: object) -> None:
         body = json.dumps(value).encode()
@@ -84,6 +98,18 @@ def test_a_run_and_a_backfill_are_asked_for_again_when_the_database_was_locked(
     assert server.requests == failing + 1
     server.failing += server.requests
     assert airflow.backfill("flights", "2013-01-04", "2013-01-05") == 3
+
+
+def test_a_backfill_that_was_made_half_is_ended_before_it_is_asked_for_again(airflow: StandaloneAirflow, server: _Server) -> None:
+    server.failing, server.failure = 1, {"detail": {"reason": "Database error"}}
+    server.backfills = [{"id": 6, "completed_at": "2013-01-06"}, {"id": 7, "completed_at": None}]
+    assert airflow.backfill("flights", "2013-01-04", "2013-01-05") == 3
+    assert [(method, path) for method, path, _ in server.written] == [
+        ("POST", "backfills"),
+        ("PUT", "backfills/7/cancel"),
+        ("POST", "backfills"),
+    ]
+    assert [body.get("reprocess_behavior") for _, _, body in server.written] == ["none", None, "completed"]
 
 
 def test_a_run_that_the_server_fails_at_is_asked_for_once(airflow: StandaloneAirflow, server: _Server) -> None:
