@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -105,14 +107,15 @@ class AirflowApi:
             try:
                 made: dict[str, Any] = self.request("POST", "backfills", json=body)
             except requests.HTTPError as error:
-                if error.response is not None and _is_locked(error.response):
-                    # SQLite was locked half-way. What was made is ended, and its days are taken again.
-                    for each in self.request("GET", "backfills", params={"dag_id": dag_id})["backfills"]:
-                        if each["completed_at"] is None:
-                            self._insist("PUT", f"backfills/{each['id']}/cancel", {}, f"the end of a backfill of {dag_id}")
-                            body["reprocess_behavior"] = "completed"
-                    return None
-                raise
+                if error.response is None or not (_is_locked(error.response) or error.response.status_code == HTTPStatus.CONFLICT):
+                    raise
+                # SQLite was locked half-way. What is there of the backfill, be it for a moment, is ended, and its days are taken again.
+                for each in self.request("GET", "backfills", params={"dag_id": dag_id})["backfills"]:
+                    if each["completed_at"] is None:
+                        body["reprocess_behavior"] = "completed"
+                        with contextlib.suppress(requests.HTTPError):
+                            self.request("PUT", f"backfills/{each['id']}/cancel", json={})
+                return None
             return made
 
         backfill_id: int = wait_until(ask, f"the backfill of {dag_id} to be taken", 60)["id"]
