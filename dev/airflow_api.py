@@ -109,7 +109,7 @@ class AirflowApi:
             except requests.HTTPError as error:
                 if error.response is None or not (_is_locked(error.response) or error.response.status_code == HTTPStatus.CONFLICT):
                     raise
-                # SQLite was locked half-way. What is there of the backfill, be it for a moment, is ended, and its days are taken again.
+                # SQLite was locked half-way. What is there of the backfill, be it for a moment, is ended; its days are taken again.
                 for each in self.request("GET", "backfills", params={"dag_id": dag_id})["backfills"]:
                     if each["completed_at"] is None:
                         body["reprocess_behavior"] = "completed"

@@ -40,11 +40,11 @@ def pytest_configure(config: pytest.Config) -> None:
 LONGEST_FIRST = (
     "tests/e2e/local/test_identity.py",
     "tests/e2e/local/test_kill.py",
-    "tests/e2e/local/test_manifests.py",
     "tests/crash/kubernetes/",
     "tests/e2e/kubernetes/",
     "tests/contract/core_etl/",
     "tests/acceptance/cli/test_run.py",
+    "tests/e2e/local/",
     "tests/crash/",
     "tests/contract/backends/",
     "tests/acceptance/cli/",
