@@ -162,7 +162,9 @@ def _dag_factory_python(folder: Path) -> str:
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True, check=True
     ).stdout.strip()
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", DAG_FACTORY], check=True)
-    (Path(site) / "ours.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    # As a site: this package is installed there by a path file, which a mere path would not read.
+    ours = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
+    (Path(site) / "ours.pth").write_text(ours, encoding="utf-8")
     return python
 
 
