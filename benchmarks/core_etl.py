@@ -49,13 +49,13 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     given = arguments.parse_args()
     data.load(HOME)
-    with tempfile.TemporaryDirectory() as temporary, CatalogServer(HOME) as uri:
+    with tempfile.TemporaryDirectory() as temporary, CatalogServer(HOME) as server:
         folder = Path(temporary)
         cases = {"plain PySpark script": _plain(folder), "core_etl": _core_etl(folder)}
         seconds: dict[str, list[float]] = {name: [] for name in cases}
         for name in [*cases, *list(cases) * given.rounds]:
             start = time.perf_counter()
-            _submit(str(uri), cases[name])
+            _submit(server.uri, cases[name])
             seconds[name].append(time.perf_counter() - start)
     # The first run of each makes its table.
     medians = {name: statistics.median(taken[1:]) for name, taken in seconds.items()}
