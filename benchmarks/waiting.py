@@ -25,7 +25,6 @@ from tests.support.kubernetes.api_server import ApiServer
 
 RATE = 150
 SECONDS = 30
-WARM_UP = 10
 NAMES = {
     "none": "a trigger that waits for nothing",
     "ours": "SparkExecutionTrigger",
@@ -78,7 +77,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, closing(_Stopped(server)):
         server.start()
         cluster = BenchCluster(server, store=given.store)
-        warm_up(cluster)
         environment = _environment(server, Path(folder))
         for count in given.waiting:
             namespace = server.namespace()
@@ -92,13 +90,6 @@ def main() -> None:
     print(text)
     if given.write:
         write_section("waiting", text)
-
-
-def warm_up(cluster: BenchCluster) -> None:
-    """Change states for a while that nobody waits for: a server that has just started is busy with itself and answers slowly."""
-    namespace = cluster.server.namespace()
-    names = cluster.fill(namespace, 100, pods=False)
-    asyncio.run(cluster.changes(namespace, names, RATE, WARM_UP, pods=False, ends=False, done=lambda: None))
 
 
 class _Stopped:
