@@ -220,6 +220,19 @@ def test_a_missing_namespace_and_service_account_are_named(
     assert check(capsys, "test")[0] == 0
 
 
+def test_that_no_job_could_be_tried_is_said(
+    api_server: ApiServer, admin: dict[str, Any], connection: Define, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without an image there is nothing to send; the namespace is not passed over in silence."""
+    namespace = api_server.namespace()
+    connection("dcp_test", "dcp", {**admin, "namespace_template": namespace, "image_rules": {}})
+    found = check(capsys, "test")[1]["test"]
+    (open_one,) = (each for each in found if each["verdict"] == "not checked")
+    assert open_one["subject"] == f"cluster eu, namespace {namespace}"
+    assert open_one["message"].startswith("no job can be rendered for it: DCP")
+    assert "`image_rules`" in open_one["hint"]
+
+
 def test_an_operators_webhook_that_does_not_answer_is_named(
     api_server: ApiServer, admin: dict[str, Any], connection: Define, capsys: pytest.CaptureFixture[str]
 ) -> None:

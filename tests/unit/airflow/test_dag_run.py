@@ -255,8 +255,10 @@ def test_a_claim_without_a_snapshot_is_no_proof(home: Path, capfd: pytest.Captur
 def test_another_environments_run_announces_nothing(home: Path, connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__DCP__ENVIRONMENTS", "local,test")
     connection("dcp_test", {"backend": "local"})
-    dag_run = run(build("elsewhere", job(), ("local", "test")), conf={"environment": "test"})
+    dag_run = run(build("elsewhere", job(orders={"rows": 1}), ("local", "test")), conf={"environment": "test"})
     assert states(dag_run)["publish"] == "success"
+    # Something was written that the deployment's own environment would have announced.
+    assert xcom(dag_run, "publish")[0]["result"] == "written"
     assert rendered(dag_run, "submit")["run"]["environment"] == "test"
     assert asset_events("elsewhere") == []
 

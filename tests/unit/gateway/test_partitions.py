@@ -133,7 +133,7 @@ CLUSTERS = st.lists(st.sampled_from(NAMES), min_size=2, max_size=3, unique=True)
 FATES = st.lists(st.sampled_from(["ok", "ok", "ok", "lost", "unanswered", "dies"]), max_size=20)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(CLUSTERS, st.data(), st.uuids().map(str), st.lists(st.integers(0, 5), max_size=40), FATES, st.integers(2, 3))
 def test_never_two_runs(
     clusters: tuple[Cluster, ...], data: st.DataObject, identity: str, order: list[int], fates: list[str], tries: int
