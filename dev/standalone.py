@@ -25,6 +25,8 @@ from dev.airflow_api import AirflowApi, wait_until
 
 BIN = Path(sys.executable).parent
 COMPONENTS = ("scheduler", "triggerer", "dag-processor", "api-server")
+#: Those that are started again when they have died.
+KEPT = ("scheduler", "triggerer", "dag-processor")
 
 
 class AirflowDidNotStartError(RuntimeError):
@@ -67,6 +69,8 @@ class StandaloneAirflow(AirflowApi):
         self._started_file = self.home / "started"
         self._children: list[subprocess.Popen[bytes]] = []
         self._stopping = threading.Event()
+        #: Seconds between two looks for what has died.
+        self.pause = 5.0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -151,28 +155,37 @@ class StandaloneAirflow(AirflowApi):
             wait_until(healthy, "Airflow to be healthy", seconds)
         except TimeoutError as error:
             raise AirflowDidNotStartError(self.log.read_text(errors="replace")[-4000:]) from error
-        self.keep_scheduler()
+        self.keep_components()
 
-    def keep_scheduler(self) -> None:
-        """See to it, as long as this object has not stopped or left its Airflow, that the scheduler runs."""
-        threading.Thread(target=self._keep_scheduler, daemon=True).start()
+    def keep_components(self) -> None:
+        """See to it, as long as this object has not stopped or left its Airflow, that what has died starts again."""
+        threading.Thread(target=self._keep_components, daemon=True).start()
 
-    def _keep_scheduler(self) -> None:
-        """Start the scheduler again when it has died, as every deployment does.
+    def _keep_components(self) -> None:
+        """Start a component again when it has died, as every deployment does.
 
-        On SQLite it dies when a backfill is asked for again after the database was locked: a run that it holds has been deleted.
+        On SQLite one dies now and then: the database was locked, or the scheduler holds a run of a backfill that was deleted.
         """
-        while not self._stopping.wait(5):
-            # Every process that drives this Airflow may see to it.
-            with contextlib.suppress(psutil.Error), locked(self.home / "scheduler.lock"):
-                if self.component("scheduler") is None and not self._stopping.is_set():
-                    self.start_component("scheduler")
+        while not self._stopping.wait(self.pause):
+            for name in KEPT:
+                # Every process that drives this Airflow may see to it.
+                with contextlib.suppress(psutil.Error), locked(self.home / "components.lock"):
+                    if not self._down(name).exists() and self.component(name) is None and not self._stopping.is_set():
+                        self.start_component(name)
+
+    def _down(self, name: str) -> Path:
+        """Return the file that is there while a component is down on purpose."""
+        return self.home / f"{name}.down"
 
     def component(self, name: str) -> psutil.Process | None:
         """Return the running process of a component (``scheduler``, ``triggerer``, ``dag-processor``, ``api-server``)."""
         for root in self._started():
+            family = [root]
             with contextlib.suppress(psutil.Error):
-                for each in [root, *root.children(recursive=True)]:
+                family += root.children(recursive=True)
+            for each in family:
+                # Tasks end meanwhile, and those that were killed have no command line: neither may hide a component.
+                with contextlib.suppress(psutil.Error):
                     if _is_component(each.cmdline(), name):
                         return each
         return None
@@ -192,14 +205,20 @@ class StandaloneAirflow(AirflowApi):
         return found
 
     def kill(self, name: str) -> None:
-        """End one component with SIGKILL, its children with it, as a machine that goes down would."""
+        """End one component with SIGKILL, its children with it, as a machine that goes down would.
+
+        It stays down until :meth:`start_component`.
+
+        :raises LookupError: when it does not run.
+        """
         process = self.component(name)
         if process is None:
             raise LookupError(f"no {name} is running")
+        self._down(name).touch()
         for each in [*process.children(recursive=True), process]:
             with contextlib.suppress(psutil.Error):
                 each.kill()
-        psutil.wait_procs([process], timeout=10)
+        _wait_gone([process], 10)
 
     @contextlib.contextmanager
     def suspended(self, name: str) -> Iterator[None]:
@@ -231,6 +250,7 @@ class StandaloneAirflow(AirflowApi):
         self._children.append(child)
         with self._started_file.open("a") as started:
             started.write(f"{child.pid} {psutil.Process(child.pid).create_time()!r}\n")
+        self._down(name).unlink(missing_ok=True)
 
     def stop(self) -> None:
         """End every process of this Airflow and wait until all are gone."""

@@ -236,7 +236,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
                     raise
                 running.touch()
             else:
-                found.airflow.keep_scheduler()
+                found.airflow.keep_components()
         yield found
         with locked(base / "start"):
             if _is_last(users):

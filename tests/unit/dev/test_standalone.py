@@ -1,17 +1,33 @@
-"""The client of Airflow's REST API that demo and tests use."""
+"""The Airflow that demo and tests start: its processes and the client of its REST API."""
 
 from __future__ import annotations
 
 import http.server
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
+from dev import standalone
+from dev.airflow_api import wait_until
 from dev.standalone import StandaloneAirflow
+
+#: Stands in for the command `airflow`: a component waits to be killed; `standalone` leaves a child that was killed and is not waited
+#: for, and starts the components after it.
+COMMAND = """#!{python}
+import subprocess, sys, time
+
+if sys.argv[1] == "standalone":
+    killed = subprocess.Popen(["sleep", "100"])
+    killed.kill()
+    running = [subprocess.Popen([sys.argv[0], name]) for name in ("scheduler", "triggerer", "dag-processor")]
+time.sleep(100)
+"""
 
 
 class _Server(http.server.ThreadingHTTPServer):
@@ -117,3 +133,40 @@ def test_a_run_that_the_server_fails_at_is_asked_for_once(airflow: StandaloneAir
     with pytest.raises(requests.HTTPError, match="POST dags/flights/dagRuns: 500"):
         airflow.trigger("flights")
     assert server.requests == 1
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandaloneAirflow]:
+    command = tmp_path / "bin" / "airflow"
+    command.parent.mkdir()
+    command.write_text(COMMAND.format(python=sys.executable))
+    command.chmod(0o755)
+    monkeypatch.setattr(standalone, "BIN", command.parent)
+    airflow = StandaloneAirflow(tmp_path / "airflow", tmp_path / "dags")
+    airflow.pause = 0.05
+    airflow.start_component("standalone")
+    yield airflow
+    airflow.stop()
+
+
+def _running(airflow: StandaloneAirflow, name: str) -> psutil.Process:
+    found: psutil.Process = wait_until(lambda: airflow.component(name), name, 30, 0.05)
+    return found
+
+
+def test_a_killed_child_that_nobody_waits_for_hides_no_component(started: StandaloneAirflow) -> None:
+    assert len({_running(started, name).pid for name in standalone.KEPT}) == 3
+
+
+def test_what_dies_starts_again_and_what_is_killed_stays_down_until_it_is_started(started: StandaloneAirflow) -> None:
+    first = {name: _running(started, name) for name in standalone.KEPT}
+    started.kill("scheduler")
+    started.keep_components()
+    first["triggerer"].kill()
+    wait_until(lambda: _running(started, "triggerer") != first["triggerer"], "another triggerer", 30, 0.05)
+    assert started.component("scheduler") is None
+    with pytest.raises(LookupError, match="no scheduler is running"):
+        started.kill("scheduler")
+    started.start_component("scheduler")
+    assert _running(started, "scheduler") != first["scheduler"]
+    assert started.component("dag-processor") == first["dag-processor"]
