@@ -24,6 +24,16 @@ from airflow_dcp_provider.runner.locks import locked
 from dev.airflow_api import AirflowApi, wait_until
 
 BIN = Path(sys.executable).parent
+
+#: Airflow imports this when a component starts. The scheduler forks the processes of tasks, and so many of them read or make a table.
+LOCAL_SETTINGS = """\
+import sys
+
+if "scheduler" in sys.argv:
+    import pyarrow.dataset
+    import pyiceberg.catalog.sql
+    import pyiceberg.io.pyarrow
+"""
 COMPONENTS = ("scheduler", "triggerer", "dag-processor", "api-server")
 #: Those that are started again when they have died.
 KEPT = ("scheduler", "triggerer", "dag-processor")
@@ -134,6 +144,8 @@ class StandaloneAirflow(AirflowApi):
     def start(self) -> None:
         """Start Airflow and return at once; :meth:`wait_healthy` waits for it."""
         (self.home / "passwords.json").write_text(json.dumps({self.user: self.password}))
+        (self.home / "config").mkdir(exist_ok=True)
+        (self.home / "config" / "airflow_local_settings.py").write_text(LOCAL_SETTINGS)
         self.prepare_database()
         self.start_component("standalone")
 
