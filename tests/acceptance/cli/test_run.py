@@ -175,11 +175,12 @@ def test_a_missing_source_is_the_environments_fault_and_starts_no_spark(shell: S
 
 
 def test_ctrl_c_cancels_the_execution(shell: Shell):
-    before = len(shell.states())
     with shell.start("run", "slow.yaml", "--date", "2013-01-06") as process:
-        wait_for(lambda: len(shell.states()) > before, "the execution", seconds=120)
+        assert process.stderr is not None
+        assert any(line.split()[-2:] == ["wait", "runs"] for line in process.stderr), "it ended before it waited"
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=120)
+        err = process.stderr.read()
+        process.wait(120)
     assert process.returncode == 3
     assert "cancelling the execution" in err
     assert "Traceback" not in err
