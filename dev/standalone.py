@@ -25,7 +25,7 @@ from dev.airflow_api import AirflowApi, wait_until
 
 BIN = Path(sys.executable).parent
 
-#: Airflow imports this when a component starts. The scheduler forks the processes of tasks, and so many of them read or make a table.
+#: Airflow imports this when a component starts. The scheduler forks the processes of tasks, half of which read or make a table.
 LOCAL_SETTINGS = """\
 import sys
 

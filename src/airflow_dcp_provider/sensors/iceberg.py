@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import BaseSensorOperator
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, UsageError
 from airflow_dcp_provider.operators.faults import faults
 from airflow_dcp_provider.triggers.iceberg import IcebergTableTrigger
+from airflow_dcp_provider.triggers.settling import settling
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -65,6 +66,7 @@ class IcebergTableSensor(BaseSensorOperator):
                 execution_id=self.execution_id,
                 newer_than=_seconds(self.newer_than),
                 poll_interval=self.watch_interval,
+                settling=settling(),
             )
             found = trigger.look()
         if found is not None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseSensorOperator, conf
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseSensorOperator
 
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.lineage import execution_lineage, with_lineage
@@ -25,6 +25,7 @@ from airflow_dcp_provider.runner.runner import SparkRunner
 from airflow_dcp_provider.runner.values import Outcome
 from airflow_dcp_provider.sensors.driver_log import DriverLog
 from airflow_dcp_provider.triggers.kill import KillWatch
+from airflow_dcp_provider.triggers.settling import settling
 from airflow_dcp_provider.triggers.spark_execution import watch
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 #: What Airflow passes as the next method when a trigger ended without an event, and as the reason when its time was over.
 _TRIGGER_FAILED = "__fail__"
 _TRIGGER_TIMEOUT = "Trigger timeout"
-
-#: Seconds that the report of a process's end may take from its supervisor to the scheduler.
-_REPORTING = 2.0
 
 
 class SparkExecutionSensor(BaseSensorOperator):
@@ -187,7 +185,7 @@ class SparkExecutionSensor(BaseSensorOperator):
             copied=log.copied,
             backend=backend,
             live_logs=live_logs,
-            settling=_settling(),
+            settling=settling(),
         )
         self.defer(
             trigger=trigger,
@@ -230,15 +228,6 @@ class SparkExecutionSensor(BaseSensorOperator):
             self._runner.cancel_latest(self._handle.ref, Cancellation(self._actor, reason, time.time()))
         except DcpError as error:
             self.log.warning("The attempt could not be cancelled: %s", error)
-
-
-def _settling() -> float:
-    """Return the seconds in which the scheduler hears that this process, which is about to defer, has ended.
-
-    A task that resumes earlier is failed now and then: the scheduler takes the first process's report for the second one's end.
-    Airflow's supervisor may wait for one heartbeat interval on the closed sockets of a process that is not quite gone.
-    """
-    return float(conf.getint("workers", "min_heartbeat_interval", fallback=5)) + _REPORTING
 
 
 def _is_handle(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_dcp_provider.tables.partitions import PartitionRows
+from airflow_dcp_provider.triggers.settling import settle
 
 
 class IcebergTableTrigger(BaseTrigger):
@@ -22,6 +24,7 @@ class IcebergTableTrigger(BaseTrigger):
     :param execution_id: an execution whose snapshot the table must have, or empty.
     :param newer_than: epoch seconds after which the table must have been written, or None.
     :param poll_interval: seconds between two looks.
+    :param settling: seconds within which a triggerer fires nothing, see :mod:`~airflow_dcp_provider.triggers.settling`.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class IcebergTableTrigger(BaseTrigger):
         execution_id: str = "",
         newer_than: float | None = None,
         poll_interval: float = 30.0,
+        settling: float = 0.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.table = table
@@ -41,6 +45,7 @@ class IcebergTableTrigger(BaseTrigger):
         self.execution_id = execution_id
         self.newer_than = newer_than
         self.poll_interval = poll_interval
+        self.settling = settling
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class's path and its arguments."""
@@ -53,26 +58,31 @@ class IcebergTableTrigger(BaseTrigger):
                 "execution_id": self.execution_id,
                 "newer_than": self.newer_than,
                 "poll_interval": self.poll_interval,
+                "settling": self.settling,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the table is as it is waited for, then fire one event: ``{"found": ...}``, or ``{"error": ...}``."""
+        began = time.monotonic()
+        told = await self._looked_at()
+        await settle(began, self.settling, self.task_instance)
+        yield TriggerEvent(told)  # type: ignore[no-untyped-call]
+
+    async def _looked_at(self) -> dict[str, Any]:
         failures = 0
         while True:
             try:
                 found = await sync_to_async(self.look, thread_sensitive=False)()
                 failures = 0
                 if found is not None:
-                    yield TriggerEvent({"found": found})  # type: ignore[no-untyped-call]
-                    return
+                    return {"found": found}
             except Exception as error:  # noqa: BLE001 - whatever the catalog says, the next look may succeed
                 # A catalog that is away for a moment fails nothing; one that stays away is the task's to report.
                 failures += 1
                 self.log.warning("table %s cannot be looked at: %s", self.table, error)
                 if failures >= 10:
-                    yield TriggerEvent({"error": str(error)})  # type: ignore[no-untyped-call]
-                    return
+                    return {"error": str(error)}
             await asyncio.sleep(self.poll_interval)
 
     def look(self) -> dict[str, Any] | None:

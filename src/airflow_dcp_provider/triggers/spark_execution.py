@@ -16,6 +16,7 @@ from airflow_dcp_provider.model.execution import Actor, AttemptRef, Cancellation
 from airflow_dcp_provider.runner.runner import SparkRunner
 from airflow_dcp_provider.triggers.kill import NATIVE_ON_KILL, killed_by_user, still_deferred
 from airflow_dcp_provider.triggers.live_log import followed
+from airflow_dcp_provider.triggers.settling import settle
 from airflow_dcp_provider.triggers.threads import KILLS, in_thread
 from airflow_dcp_provider.triggers.watches import WATCHED_BACKENDS, Place, watches
 
@@ -45,7 +46,7 @@ class SparkExecutionTrigger(BaseTrigger):
     :param start_deadline: epoch seconds by which the driver must have started, or None; absolute, too.
     :param backend: where the attempt runs, as :attr:`Backend.name` says.
     :param live_logs: how many attempts of its environment this triggerer follows at once; 0 for none.
-    :param settling: seconds in which Airflow hears that the deferring process has ended; nothing is fired earlier.
+    :param settling: seconds within which a triggerer fires nothing, see :mod:`~airflow_dcp_provider.triggers.settling`.
     """
 
     def __init__(
@@ -107,9 +108,7 @@ class SparkExecutionTrigger(BaseTrigger):
             async with followed(AttemptRef(**self.ref), self.copied, self.live_logs, self.task_instance, self.log):
                 watched = self.backend in WATCHED_BACKENDS
                 reason = await (self._watched() if watched else self._looked_at(self.poll_interval))
-        # Where no triggerer runs this, as in `dag.test()`, no executor has anything to tell.
-        if self.task_instance is not None:
-            await asyncio.sleep(max(0.0, began + self.settling - time.monotonic()))
+        await settle(began, self.settling, self.task_instance)
         self._fired = True
         yield TriggerEvent({"reason": reason, "copied": self.copied})  # type: ignore[no-untyped-call]
 

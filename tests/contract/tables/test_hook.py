@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -147,6 +148,18 @@ async def test_waits_for_a_table(hook: IcebergTableHook, conn_id: str) -> None:
     waiting = asyncio.create_task(fired(deferred(iceberg_conn_id=conn_id)))
     await asyncio.to_thread(hook.ensure, SPEC)
     assert await waiting == {"found": {"table": "flights.daily"}}
+
+
+async def test_a_triggerer_fires_nothing_before_airflow_knows_that_the_task_has_deferred(
+    hook: IcebergTableHook, conn_id: str
+) -> None:
+    trigger = deferred(iceberg_conn_id=conn_id)
+    assert trigger.settling == 7.0
+    hook.ensure(SPEC)
+    trigger.settling, trigger.task_instance = 0.6, SimpleNamespace(task_id="see")
+    began = time.monotonic()
+    await asyncio.wait_for(anext(trigger.run()), 30)
+    assert time.monotonic() >= began + 0.6
 
 
 async def test_waits_for_a_partition(hook: IcebergTableHook, conn_id: str) -> None:
