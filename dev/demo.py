@@ -14,7 +14,7 @@ from typing import Any
 
 from dev import data
 from dev.airflow_api import wait_until
-from dev.standalone import StandaloneAirflow
+from dev.standalone import TABLES_IMPORTED, StandaloneAirflow
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".dcp" / "demo"
@@ -69,7 +69,7 @@ def new_airflow(home: Path, dags: Path) -> StandaloneAirflow:
         # A manifest's import error says all in its text; where Python was meanwhile tells nobody anything.
         "AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACK_DEPTH": "0",
     }
-    return StandaloneAirflow(airflow_home, dags, settings, database_template=home / "cache" / _template_name())
+    return StandaloneAirflow(airflow_home, dags, settings, home / "cache" / _template_name(), TABLES_IMPORTED)
 
 
 def _template_name() -> str:

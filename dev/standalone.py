@@ -25,8 +25,8 @@ from dev.airflow_api import AirflowApi, wait_until
 
 BIN = Path(sys.executable).parent
 
-#: Airflow imports this when a component starts. The scheduler forks the processes of tasks, half of which read or make a table.
-LOCAL_SETTINGS = """\
+#: For ``local_settings``: the scheduler forks the processes of tasks, half of which read or make a table.
+TABLES_IMPORTED = """\
 import sys
 
 if "scheduler" in sys.argv:
@@ -59,14 +59,21 @@ class StandaloneAirflow(AirflowApi):
     :param dags: the DAGs folder.
     :param settings: further environment variables, for example ``DCP_HOME``.
     :param database_template: a migrated SQLite file that is copied instead of migrating again; made when missing.
+    :param local_settings: the text of ``airflow_local_settings.py``, which every component imports when it starts.
 
     Ports, password and the processes that were started are kept in files below ``home``: a second object with the same ``home``
     drives the Airflow that the first one started.
     """
 
     def __init__(
-        self, home: Path, dags: Path, settings: Mapping[str, str] | None = None, database_template: Path | None = None
+        self,
+        home: Path,
+        dags: Path,
+        settings: Mapping[str, str] | None = None,
+        database_template: Path | None = None,
+        local_settings: str = "",
     ) -> None:
+        self.local_settings = local_settings
         self.home, self.dags, self.settings, self.database_template = home, dags, dict(settings or {}), database_template
         self.home.mkdir(parents=True, exist_ok=True)
         access = self.home / "access.json"
@@ -145,7 +152,7 @@ class StandaloneAirflow(AirflowApi):
         """Start Airflow and return at once; :meth:`wait_healthy` waits for it."""
         (self.home / "passwords.json").write_text(json.dumps({self.user: self.password}))
         (self.home / "config").mkdir(exist_ok=True)
-        (self.home / "config" / "airflow_local_settings.py").write_text(LOCAL_SETTINGS)
+        (self.home / "config" / "airflow_local_settings.py").write_text(self.local_settings)
         self.prepare_database()
         self.start_component("standalone")
 

@@ -19,7 +19,7 @@ import pytest
 import requests
 from dev.airflow_api import wait_until
 from dev.demo import LOADER
-from dev.standalone import StandaloneAirflow
+from dev.standalone import TABLES_IMPORTED, StandaloneAirflow
 
 from airflow_dcp_provider.runner.backends.java import find_java
 from airflow_dcp_provider.runner.locks import locked
@@ -292,7 +292,8 @@ def _deployment(base: Path, *, fresh: bool) -> Deployment:
             "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "5",
             "AIRFLOW_CONN_DCP_TEST": '{"conn_type": "dcp", "extra": {"backend": "local"}}',
         },
-        database_template=CACHE / f"airflow-{version('apache-airflow')}.db",
+        CACHE / f"airflow-{version('apache-airflow')}.db",
+        TABLES_IMPORTED,
     )
     return Deployment(airflow, dags, home, starts, base)
 
