@@ -25,7 +25,6 @@ from airflow_dcp_provider.runner.backends.kubernetes.states import (
     submitted_twice,
 )
 from airflow_dcp_provider.runner.diagnosis import parse_result, unproved
-from airflow_dcp_provider.runner.diagnosis_kubernetes import Evidence, diagnose
 from airflow_dcp_provider.runner.drivers import driver_of
 
 #: Annotations of one resource hold at most 256 KiB in all, and the request is one of them.
@@ -132,6 +131,9 @@ def _good_end(
 
 
 def _failure(api: KubernetesApi, application: Mapping[str, Any], pod: str, log: str) -> Failure:
+    # Its rules are dozens of patterns to compile, and most tasks never see a failure.
+    from airflow_dcp_provider.runner.diagnosis_kubernetes import Evidence, diagnose
+
     namespace, name = application["metadata"]["namespace"], application["metadata"]["name"]
     return diagnose(
         Evidence(
