@@ -36,5 +36,13 @@ def build_zip(target: Path) -> Path:
 
 
 def main_script() -> Path:
-    """Return the script to give to spark-submit, beside ``--py-files`` with the zip."""
+    """Return the script to give to spark-submit; it starts the zip that lies beside it."""
     return Path(__file__).with_name("main.py")
+
+
+def lay_driver(folder: Path) -> Path:
+    """Write the zip and the script into ``folder`` and return the script."""
+    build_zip(folder / f"{PACKAGE}.zip")
+    script = folder / "main.py"
+    script.write_bytes(main_script().read_bytes())
+    return script

@@ -1,7 +1,7 @@
-"""What spark-submit runs: ``spark-submit --py-files core_etl.zip main.py --job-spec spec.json``.
+"""What spark-submit runs: ``spark-submit main.py --job-spec spec.json``, with ``core_etl.zip`` beside this file.
 
-spark-submit starts a file and not a package, so this file starts the package that the zip holds. On a cluster nobody gives
-``--py-files``: there the zip lies beside this file, in one volume.
+spark-submit starts a file and not a package, so this file starts the package that the zip holds. Executors need neither: what
+``--py-files`` would do, to send the zip to them, only takes time.
 """
 
 import runpy

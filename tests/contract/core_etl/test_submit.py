@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_dcp_provider.core_etl.bundle import build_zip, main_script
+from airflow_dcp_provider.core_etl.bundle import lay_driver
 from airflow_dcp_provider.embedded_catalog.server import CatalogServer
 from airflow_dcp_provider.runner.backends.java import find_java
 from airflow_dcp_provider.runner.backends.spark_home import find_spark
@@ -31,15 +31,13 @@ def submit(folder: Path, server: CatalogServer, jar: Path, spec: dict[str, Any])
     python = folder / "python"
     python.write_text(BARE_PYTHON.format(python=sys.executable))
     python.chmod(0o755)
-    script = folder / "main.py"
-    script.write_bytes(main_script().read_bytes())
     spark_home = find_spark()
     properties = {key: value for key, value in spark_properties(server.uri, jar, folder).items() if ".codegen." not in key}
     done = subprocess.run(
         [
             spark_home / "bin" / "spark-submit",
             *(word for key, value in properties.items() for word in ("--conf", f"{key}={value}")),
-            *("--py-files", build_zip(folder / "core_etl.zip"), script, "--job-spec", folder / "spec.json"),
+            *(lay_driver(folder), "--job-spec", folder / "spec.json"),
         ],
         env={
             "PATH": os.environ["PATH"],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_dcp_provider.core_etl.bundle import build_zip, main_script
+from airflow_dcp_provider.core_etl.bundle import lay_driver
 from airflow_dcp_provider.core_etl.faults import EXIT_PLATFORM, DriverError
 from airflow_dcp_provider.core_etl.report import TERMINATION_LOG, tell_container
 from airflow_dcp_provider.core_etl.session import SECRET_SETTINGS, secret_settings
@@ -56,8 +56,7 @@ class TestTerminationMessage:
 
 def test_main_finds_the_zip_beside_it_and_the_result_reaches_the_container(tmp_path: Path):
     """As in a ConfigMap's volume: main file, zip and job spec in one folder, the project not installed."""
-    (tmp_path / "main.py").write_text(main_script().read_text())
-    build_zip(tmp_path / "core_etl.zip")
+    lay_driver(tmp_path)
     message = tmp_path / "termination-log"
     done = subprocess.run(
         [sys.executable, "-I", str(tmp_path / "main.py"), "--job-spec", str(tmp_path / "missing.json")],

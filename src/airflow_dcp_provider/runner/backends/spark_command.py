@@ -38,7 +38,7 @@ class Places:
     :param folder: the attempt's folder.
     :param spark_home: pyspark's folder.
     :param jar: the Iceberg runtime.
-    :param main: the driver's main file; ``py_files`` the zip that it imports from.
+    :param main: the driver's main file, with the zip that it starts beside it.
     :param catalog_uri: where the embedded catalog answers; empty when no alias is the embedded catalog.
     :param ui_port: port of Spark's web page, or 0 for none.
     :param archive_options: JVM options for the class archive.
@@ -49,7 +49,6 @@ class Places:
     java_home: Path
     jar: Path
     main: Path
-    py_files: Path
     cores: int
     catalog_uri: str = ""
     ui_port: int = 0
@@ -96,8 +95,6 @@ def spark_command(request: AttemptRequest, settings: LocalSettings, places: Plac
         *(settings.spark_submit or (str(places.spark_home / "bin" / "spark-submit"),)),
         "--properties-file",
         str(places.folder / PROPERTIES),
-        "--py-files",
-        str(places.py_files),
         str(places.main),
         "--job-spec",
         str(places.folder / JOB_SPEC),
