@@ -110,6 +110,8 @@ class StandaloneAirflow(AirflowApi):
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API_AUTH__JWT_SECRET": self.password * 4,
+            # Airflow 3.0 has none of its own, and PyJWT refuses that from 2.11 on: every login would be answered with 500.
+            "AIRFLOW__API_AUTH__JWT_ISSUER": self.url,
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self._worker_log_port),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self._trigger_log_port),
             # Parsing every few seconds would cost the tasks their processor, and each refresh of the folder takes the import errors
