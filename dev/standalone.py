@@ -188,11 +188,13 @@ class StandaloneAirflow(AirflowApi):
         On SQLite one dies now and then: the database was locked, or the scheduler holds a run of a backfill that was deleted.
         """
         while not self._stopping.wait(self.pause):
-            for name in KEPT:
+            if not set(KEPT) <= set(self._components()):
                 # Every process that drives this Airflow may see to it.
                 with contextlib.suppress(psutil.Error), locked(self.home / "components.lock"):
-                    if not self._down(name).exists() and self.component(name) is None and not self._stopping.is_set():
-                        self.start_component(name)
+                    found = self._components()
+                    for name in KEPT:
+                        if name not in found and not self._down(name).exists() and not self._stopping.is_set():
+                            self.start_component(name)
 
     def _down(self, name: str) -> Path:
         """Return the file that is there while a component is down on purpose."""
@@ -200,6 +202,11 @@ class StandaloneAirflow(AirflowApi):
 
     def component(self, name: str) -> psutil.Process | None:
         """Return the running process of a component (``scheduler``, ``triggerer``, ``dag-processor``, ``api-server``)."""
+        return self._components().get(name)
+
+    def _components(self) -> dict[str, psutil.Process]:
+        """Return the running process of each component, the one that was started first."""
+        found: dict[str, psutil.Process] = {}
         for root in self._started():
             family = [root]
             with contextlib.suppress(psutil.Error):
@@ -207,9 +214,9 @@ class StandaloneAirflow(AirflowApi):
             for each in family:
                 # Tasks end meanwhile, and those that were killed have no command line: neither may hide a component.
                 with contextlib.suppress(psutil.Error):
-                    if _is_component(each.cmdline(), name):
-                        return each
-        return None
+                    if name := _component(each.cmdline()):
+                        found.setdefault(name, each)
+        return found
 
     def _started(self) -> list[psutil.Process]:
         """Return the processes that were started by this or another object and still run."""
@@ -329,6 +336,8 @@ def _has_ended(process: psutil.Process) -> bool:
         return True
 
 
-def _is_component(cmdline: list[str], name: str) -> bool:
+def _component(cmdline: list[str]) -> str:
+    """Return the component that a command line starts, or nothing."""
     words = [Path(word).name for word in cmdline]
-    return "airflow" in words and name in words and words.index(name) == words.index("airflow") + 1
+    after = words[words.index("airflow") + 1 :] if "airflow" in words else []
+    return after[0] if after and after[0] in COMPONENTS else ""
