@@ -150,8 +150,8 @@ class ApiServer:
             options.setdefault("headers", {"Content-Type": "application/merge-patch+json"})
         try:
             answer = self.http.request(method, path, json=body, **options)
-        except httpx.RemoteProtocolError:
-            # The server closes a kept connection now and then, maybe while a request is on its way.
+        except (httpx.RemoteProtocolError, httpx.ReadError):
+            # The server closes a kept connection now and then, maybe while a request is on its way; so does another thread's pool.
             if method != "GET":
                 raise
             answer = self.http.request(method, path, json=body, **options)
