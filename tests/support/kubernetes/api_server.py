@@ -102,6 +102,8 @@ class ApiServer:
         """Stop the API server's process: connections are accepted, nothing is answered."""
         if self._server is not None:
             self._server.send_signal(signal.SIGSTOP)
+            # Its threads stop one after the other: a request just then might still be answered.
+            os.waitid(os.P_PID, self._server.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a paused server go on."""
