@@ -114,7 +114,7 @@ class Deployment:
     def wait_read(self, condition: Callable[[], T], what: str) -> T:
         """Wait until Airflow has read the loader's file and ``condition`` is true.
 
-        Unasked it reads the file every few minutes. It is asked again and again: what it is just reading may be the file as it was.
+        Unasked it reads the file every half a minute. It is asked again and again: what it is just reading may be the file as it was.
         """
 
         def asked() -> T:
@@ -287,8 +287,7 @@ def _deployment(base: Path, *, fresh: bool) -> Deployment:
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1",
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
-            # Files are read when a test asks for it, for reading costs; what is no longer in one is soon taken away.
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
+            # Files are read when a test asks for it; what is no longer in one is soon taken away.
             "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "3",
             "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "5",
             "AIRFLOW_CONN_DCP_TEST": '{"conn_type": "dcp", "extra": {"backend": "local"}}',
