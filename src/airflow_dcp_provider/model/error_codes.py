@@ -138,6 +138,10 @@ DAG_CODES: dict[str, ErrorCode] = {
     ),
     "DCP182": ErrorCode("plugin left out", "A plugin cannot be loaded, or another one reads its manifests already."),
     "DCP183": ErrorCode("two plugins claim a manifest", "It is not clear which plugin is to read the manifest."),
+    "DCP184": ErrorCode(
+        "not an e-mail address",
+        "A notification goes to plain addresses, user@example.com, and to at most fifty of them for one event.",
+    ),
     "DCP190": ErrorCode("Airflow refuses the DAG", "The manifest is valid, but Airflow does not accept the DAG made from it."),
     "DCP191": ErrorCode("notifications cannot be sent", "The manifest asks for e-mail, and Airflow's smtp provider is missing."),
     "DCP193": ErrorCode("manifest is gone", "A task belongs to a DAG that no manifest in the folder makes any more."),

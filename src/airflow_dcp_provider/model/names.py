@@ -16,6 +16,8 @@ _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 _DAG_ID = re.compile(r"[A-Za-z0-9_.-]+")
+_MAIL_USER = re.compile(r"[A-Za-z0-9_+~=-]+([.'][A-Za-z0-9_+~=-]+)*")
+_MAIL_DOMAIN = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?)*")
 
 
 def is_identifier(name: str) -> bool:
@@ -36,6 +38,13 @@ def is_namespace(name: str) -> bool:
 def is_dag_id(name: str) -> bool:
     """Whether Airflow accepts ``name`` as a DAG id (at most 250 characters)."""
     return bool(_DAG_ID.fullmatch(name)) and len(name) <= 250
+
+
+def is_email_address(text: str) -> bool:
+    """Whether ``text`` is one plain address, ``user@domain`` in ASCII: no display name, quotes, braces, spaces or line breaks."""
+    user, at, domain = text.rpartition("@")
+    sized = bool(at) and len(user) <= 64 and len(domain) <= 253
+    return sized and bool(_MAIL_USER.fullmatch(user)) and bool(_MAIL_DOMAIN.fullmatch(domain))
 
 
 def short_hash(text: str, length: int = 8) -> str:

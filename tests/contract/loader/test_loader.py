@@ -122,6 +122,7 @@ def test_a_dag_that_cannot_be_built_is_the_error_of_one_manifest(dags_folder: Da
     dags_folder.write({"odd.yaml": notified, "good.yaml": spark_job("good")})
     with dags_folder.monkeypatch.context() as patch:
         patch.setitem(sys.modules, "airflow.providers.smtp.notifications.smtp", None)
+        patch.delitem(sys.modules, "dag_factory.notifications", raising=False)
         parsed = dags_folder.as_processor()
     assert sorted(parsed.serialized) == ["good"]
     assert "odd.yaml:1:1: DCP191" in parsed.errors["odd.yaml"]
