@@ -19,7 +19,7 @@ import struct
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NoReturn
@@ -91,7 +91,7 @@ def guarded(
     *,
     processes: int = 1,
     deadline: float | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Do ``count`` pieces of work, each within the budget; yield their outcomes as they become known, each once.
 
     :param work: does the piece of a number and returns JSON-ready values. It runs in a child and must not rely on what it changes.

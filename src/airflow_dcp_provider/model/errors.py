@@ -8,6 +8,7 @@ sentence that says what is wrong, where, and what to do.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -60,8 +61,17 @@ class Problem:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the problem as JSON-ready values."""
+        """Return the problem as JSON-ready values; :meth:`from_dict` reads it back."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Problem:
+        """Build a problem from :meth:`to_dict`'s values.
+
+        :raises TypeError: when they are those of something else; also ``KeyError``.
+        """
+        position = data["position"]
+        return cls(**{**data, "position": Position(**position) if position else None})
 
 
 class DcpError(Exception):

@@ -105,10 +105,10 @@ def test_a_plugin_that_fails_is_the_error_of_one_manifest(dags_folder: DagsFolde
 
     compile_manifest = dag_factory.compiled.compile_manifest
 
-    def failing(path: Path, *others: Any) -> Any:
+    def failing(path: Path, *others: Any, **more: Any) -> Any:
         if path.name == "odd.yaml":
             raise KeyError("flavour")
-        return compile_manifest(path, *others)
+        return compile_manifest(path, *others, **more)
 
     monkeypatch.setattr(dag_factory.compiled, "compile_manifest", failing)
     dags_folder.write({"odd.yaml": spark_job("odd"), "good.yaml": spark_job("good")})
