@@ -101,7 +101,6 @@ def _is_supervised() -> bool:
 
 def _handover_check(deployment: DcpSettings) -> Check:
     """Return what finds that Airflow would not take a DAG. What it needs is imported when something must be checked."""
-
     made: list[Check] = []
 
     def check(parts: DagParts) -> None:
