@@ -99,7 +99,7 @@ def _compile_all(files: Sequence[ManifestFile], environment: str) -> Iterator[tu
     done = 0
     try:
         with ProcessPoolExecutor(processes) as pool:
-            for result in pool.map(compile_one, files, chunksize=_FILES_PER_PROCESS // 4):
+            for result in pool.map(compile_one, files, chunksize=max(1, _FILES_PER_PROCESS // 4)):
                 yield files[done], result
                 done += 1
     except BrokenProcessPool:

@@ -195,6 +195,6 @@ def _valid_globs(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         try:
             pathspec.GitIgnoreSpec.from_lines([line])
-        except ValueError:
+        except (ValueError, re.error, OverflowError, RecursionError):
             continue
         yield line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from airflow_dcp_provider.model.errors import ManifestError, Position, Problem
 
@@ -59,8 +59,13 @@ def hint_for(word: str, known: Iterable[str], what: str) -> str:
     names = list(known)
     if near := did_you_mean(word, names):
         return near
+    return f"{what}: {listed(names)}" if names else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence; of very many the first ones."""
     more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
-    return f"{what}: {', '.join(names[:_MOST_LISTED])}{more}" if names else ""
+    return f"{', '.join(names[:_MOST_LISTED])}{more}"
 
 
 class Problems:

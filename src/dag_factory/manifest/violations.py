@@ -13,7 +13,7 @@ from jsonschema.exceptions import ValidationError
 
 from airflow_dcp_provider.model.texts import character_name, cut, first_not_in_line
 from dag_factory.manifest.node import Node
-from dag_factory.manifest.problems import Problems, did_you_mean, hint_for, nearest
+from dag_factory.manifest.problems import Problems, did_you_mean, hint_for, listed, nearest
 
 #: An example of a field that is a number with a unit, as 8g.
 _SIZE = re.compile(r"(\d+)([A-Za-z]+)")
@@ -81,16 +81,20 @@ def _unknown_fields(error: Violation, node: Node, root: Node, problems: Problems
 
 
 def _missing_field(error: Violation, node: Node, root: Node, problems: Problems) -> None:
-    missing = [name for name in error.rule if name not in node.fields]
-    hint = _meant_another(error, node, root)
-    for name in missing:
+    for name in error.rule:
         # Every missing field has a violation of its own; the message names it first.
-        if error.message.startswith(f"'{name}' "):
-            stray = nearest(name, [each for each in node.fields if each not in error.documented])
-            near = f"write `{name}` instead of `{stray}`" if stray else ""
-            example = _first_example(error.documented.get(name)).removeprefix("for example ")
-            wanted = f"for example {name}: {example}" if example else f"add `{name}`"
-            problems.add("DCP112", f"{error.where} lacks `{name}`", node.key_position, hint or near or wanted)
+        if name not in node.fields and error.message.startswith(f"'{name}' "):
+            hint = functools.partial(_how_to_add, name, error, node, root)
+            problems.add("DCP112", f"{error.where} lacks `{name}`", node.key_position, hint)
+
+
+def _how_to_add(name: str, error: Violation, node: Node, root: Node) -> str:
+    if hint := _meant_another(error, node, root):
+        return hint
+    if stray := nearest(name, [each for each in node.fields if each not in error.documented]):
+        return f"write `{name}` instead of `{stray}`"
+    example = _first_example(error.documented.get(name)).removeprefix("for example ")
+    return f"for example {name}: {example}" if example else f"add `{name}`"
 
 
 def _meant_another(error: Violation, node: Node, root: Node) -> str:
@@ -110,11 +114,9 @@ def _not_to_override(name: str, path: Sequence[str | int], base: Node) -> str:
     names = _names(base.get(*path[:-1]))
     if not names or name in names:
         return ""
-    found = (
-        f"no {str(path[-2]).removesuffix('s')} `{name}` to override; there {'are' if len(names) > 1 else 'is'}: {', '.join(names)}"
-    )
+    text = f"no {str(path[-2]).removesuffix('s')} `{name}` to override; there {'are' if len(names) > 1 else 'is'}: {listed(names)}"
     near = did_you_mean(name, names) if len(names) > 1 else ""
-    return f"{found}; {near}" if near else found
+    return f"{text}; {near}" if near else text
 
 
 def _names(items: Node | None) -> list[str]:
