@@ -21,7 +21,8 @@ from dag_factory.cache_context import cache_context
 from dag_factory.compilation import Check, Compiled, ManifestCompiler
 from dag_factory.compiled import clashes
 from dag_factory.manifest.discovery import discover
-from dag_factory.manifest.settings import CompileSettings
+from dag_factory.manifest.regular_files import read_beginning
+from dag_factory.manifest.settings import MOST_BYTES, CompileSettings
 from dag_factory.parts import DagParts
 
 _T = TypeVar("_T")
@@ -59,7 +60,8 @@ class ManifestFolder:
 
     :param root: the folder, absolute.
     :param environments: environments for which every manifest is resolved.
-    :param settings: how the deployment reads manifests.
+    :param deployment_environment: the environment whose resolution makes the DAGs.
+    :param catalog: the alias of tables that name none.
     :param cache_home: where compiled manifests are kept between parses.
     :param ignore_syntax: how ``.airflowignore`` is written, ``glob`` or ``regexp``.
     :param check: what the parts of every DAG must pass besides; done once for each, and kept.
@@ -69,7 +71,8 @@ class ManifestFolder:
         self,
         root: Path,
         environments: Sequence[str],
-        settings: CompileSettings,
+        deployment_environment: str,
+        catalog: str,
         cache_home: Path,
         *,
         ignore_syntax: str = "glob",
@@ -77,13 +80,13 @@ class ManifestFolder:
     ) -> None:
         self.root = root
         self.environments = tuple(environments)
-        self.deployment_environment = settings.deployment_environment
-        self._settings = settings
+        self.deployment_environment = deployment_environment
+        self._settings = CompileSettings(deployment_environment=deployment_environment, default_catalog=catalog)
         self._cache_home = cache_home
         self._ignore_syntax = ignore_syntax
         self._checked = check is not None
         self._has_compiled = False
-        self._compiler = ManifestCompiler(root, self.environments, settings, check)
+        self._compiler = ManifestCompiler(root, self.environments, self._settings, check)
 
     @cached_property
     def _cache(self) -> ManifestCache:
@@ -219,7 +222,7 @@ class ManifestFolder:
         """Whether a file holds the DAG id, or the name that a derived dataset's id is made from."""
         name = dag_id.removesuffix("_dag").encode()
         with contextlib.suppress(OSError):
-            return name in (self.root / path).read_bytes()
+            return name in read_beginning(self.root / path, MOST_BYTES)
         return False
 
 

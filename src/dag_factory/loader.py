@@ -34,7 +34,6 @@ from dag_factory.compilation import Check
 from dag_factory.dag import TASK_IDS, build_dag_from_parts
 from dag_factory.folder import ManifestFolder, gone
 from dag_factory.maintenance import DAG_ID, maintenance_dag
-from dag_factory.manifest.settings import CompileSettings
 from dag_factory.parts import DagParts
 
 log = logging.getLogger(__name__)
@@ -61,12 +60,12 @@ def load_dags(folder: str | Path | None = None, *, maintenance: bool = True) -> 
         )
     deployment = read_settings()
     supervised = _is_supervised()
-    settings = CompileSettings(deployment_environment=deployment.environment, default_catalog=deployment.catalog)
     loader = _Loader(
         ManifestFolder(
             root,
             deployment.environments,
-            settings,
+            deployment.environment,
+            deployment.catalog,
             deployment.home / "cache" / "dags",
             ignore_syntax=conf.get("core", "dag_ignore_file_syntax", fallback="glob"),
             check=_handover_check(deployment) if supervised and get_parsing_context().dag_id is None else None,
