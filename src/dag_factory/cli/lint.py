@@ -11,9 +11,9 @@ from functools import partial
 
 from airflow_dcp_provider.model.errors import ManifestError, Problem
 from dag_factory.cli.kinds import check_kind
-from dag_factory.cli.manifests import ManifestFile, environment_of, find_files, not_a_manifest
+from dag_factory.cli.manifests import ManifestFile, environment_of, find_files, not_a_manifest, settings_of
 from dag_factory.cli.output import Output, count
-from dag_factory.compiled import CompiledManifest, CompileSettings, clashes, compile_manifest
+from dag_factory.compiled import CompiledManifest, clashes, compile_manifest
 from dag_factory.manifest.recognition import rough_fields
 from dag_factory.plugins.registry import load_registry
 
@@ -101,7 +101,7 @@ def _compile_all(files: Sequence[ManifestFile], environment: str) -> Iterator[tu
 
 def _compile(file: ManifestFile, environment: str) -> _Compiled:
     try:
-        return compile_manifest(file.path.absolute(), file.root, (environment,), CompileSettings(environment))
+        return compile_manifest(file.path.absolute(), file.root, (environment,), settings_of(environment))
     except ManifestError as error:
         return tuple(error.problems)
 
