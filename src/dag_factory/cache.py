@@ -24,6 +24,8 @@ from typing import Any
 
 from airflow_dcp_provider.model.names import short_hash
 from dag_factory.manifest.discovery import DEFAULTS_FILE
+from dag_factory.manifest.regular_files import read_beginning
+from dag_factory.manifest.settings import MOST_BYTES
 
 #: What stands for a file that is not there.
 ABSENT = ""
@@ -68,9 +70,13 @@ class FileStates:
 
     def _read(self, path: Path) -> str:
         try:
-            content = path.read_bytes()
-        except OSError:
+            # No more than can matter: a larger file is refused, whatever else it holds.
+            content = read_beginning(path, MOST_BYTES + 1)
+        except (FileNotFoundError, NotADirectoryError):
             return ABSENT
+        except OSError as error:
+            # Such a file makes another result than one that is not there.
+            return f"unreadable {error.errno}"
         return f"{_digest(content)} {self._real_place(path)}"
 
     def _real_place(self, path: Path) -> Path:

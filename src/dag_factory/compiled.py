@@ -6,16 +6,25 @@ itself is :mod:`dag_factory.compiler`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airflow_dcp_provider.model.errors import ManifestError, Position, Problem
+from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem, UsageError
 from airflow_dcp_provider.model.job import Column
+from airflow_dcp_provider.model.texts import cut
 from dag_factory.manifest.settings import CompileSettings
 from dag_factory.plugins.plan import LogicalPlan
 from dag_factory.primitives.model import AirflowDag, CoreEtlJob, IcebergTable
+
+log = logging.getLogger(__name__)
+
+#: Most manifests that the error of a clash names.
+_MOST_NAMED = 10
 
 __all__ = ["CompileSettings", "CompiledFolder", "CompiledManifest", "clashes", "compile_folder", "compile_manifest"]
 
@@ -127,12 +136,39 @@ def compile_manifest(path: Path, root: Path, environments: Sequence[str], settin
     :param path: the manifest, below ``root``.
     :param environments: the deployment's environments; its own is compiled as well.
     :returns: the manifest, or None for foreign YAML.
-    :raises ManifestError: with every problem that was found, in the order of their places.
+    :raises ManifestError: with every problem that was found, in the order of their places; DCP195 when reading it failed in a way
+        that nobody expected.
     :raises UsageError: DCP200 when ``path`` is not below ``root``.
     """
     from dag_factory.compiler import compile_one
 
-    return compile_one(path, root, environments, settings)
+    with faults_of(path, root):
+        return compile_one(path, root, environments, settings)
+
+
+@contextlib.contextmanager
+def faults_of(path: Path, root: Path) -> Iterator[None]:
+    """Turn whatever fails while one manifest is read into that manifest's error, so that it never ends the reading of others.
+
+    :raises ManifestError: with the code of the error where it has one, else DCP195: a mistake of a plugin or of this project, or a
+        manifest that a library cannot cope with.
+    """
+    try:
+        yield
+    except (ManifestError, UsageError):
+        raise
+    except DcpError as error:
+        raise _fault(path, root, error.code, error.message, error.hint) from error
+    except Exception as error:
+        # Its text may be as long as what it is about.
+        log.debug("Reading the manifest %s failed", path, exc_info=True)
+        text = f"reading the manifest failed: {type(error).__name__}: {cut(str(error), 200)}"
+        raise _fault(path, root, "DCP195", text, "simplify it; where nothing in it is odd, report it") from error
+
+
+def _fault(path: Path, root: Path, code: str, text: str, hint: str) -> ManifestError:
+    name = Path(os.path.relpath(path, root)).as_posix()
+    return ManifestError([Problem.at_line(code, text, Position(name, 1, 1), hint)])
 
 
 def compile_folder(root: Path, environments: Sequence[str], settings: CompileSettings) -> CompiledFolder:
@@ -154,7 +190,8 @@ def clashes(manifests: Sequence[CompiledManifest]) -> dict[str, ManifestError]:
             groups.setdefault(each.manifest_id if key == "manifest_id" else each.dag.dag_id, []).append(each)
         for name, group in groups.items():
             for each in group if len(group) > 1 else ():
-                others = ", ".join(f"`{other.path}`" for other in group if other is not each)
+                others = ", ".join(f"`{other.path}`" for other in group[: _MOST_NAMED + 1] if other is not each)
+                others += " and more" if len(group) > _MOST_NAMED + 1 else ""
                 if code == "DCP181" and any(problem.code == "DCP180" for problem in found.get(each.path, ())):
                     continue
                 text = f"the {what} `{name}` of `{each.path}` is also that of {others}"

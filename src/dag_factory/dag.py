@@ -19,6 +19,7 @@ from airflow_dcp_provider.operators.publish import IcebergPublishOperator
 from airflow_dcp_provider.operators.spark_runner import SparkRunnerSubmitOperator
 from airflow_dcp_provider.operators.tables import EnsureTablesOperator
 from airflow_dcp_provider.sensors.spark_execution import SparkExecutionSensor
+from dag_factory.manifest.moments import last_moment, utc_moment
 from dag_factory.parts import DagParts, dag_parts
 from dag_factory.timetables import data_interval_timetable
 
@@ -71,8 +72,8 @@ def _assemble(parts: DagParts, environments: Sequence[str], deployment_environme
     dag = dag_class(
         parts.dag_id,
         schedule=_schedule(spec["schedule"]),
-        start_date=_utc(spec["start_date"]),
-        end_date=_utc(spec["end_date"]),
+        start_date=spec["start_date"] and utc_moment(spec["start_date"]),
+        end_date=spec["end_date"] and last_moment(spec["end_date"]),
         catchup=spec["catchup"],
         description=spec["description"] or None,
         tags=sorted(spec["tags"]),
@@ -103,13 +104,6 @@ def _schedule(schedule: str | Sequence[str] | None) -> Any:
     if isinstance(schedule, str):
         return data_interval_timetable(schedule)
     return [Asset(name=uri, uri=uri) for uri in schedule]
-
-
-def _utc(text: str | None) -> dt.datetime | None:
-    if text is None:
-        return None
-    moment = dt.datetime.fromisoformat(text)
-    return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _params(defaults: Mapping[str, Any], environments: Sequence[str], deployment_environment: str) -> dict[str, Param]:

@@ -18,7 +18,8 @@ from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position,
 from dag_factory.cache import ManifestCache
 from dag_factory.cache_context import cache_context
 from dag_factory.manifest.discovery import discover
-from dag_factory.manifest.settings import CompileSettings
+from dag_factory.manifest.regular_files import read_beginning
+from dag_factory.manifest.settings import MOST_BYTES, CompileSettings
 from dag_factory.parts import DagParts, dag_parts
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ class ManifestFolder:
         """Whether a file holds the DAG id, or the name that a derived dataset's id is made from."""
         name = dag_id.removesuffix("_dag").encode()
         with contextlib.suppress(OSError):
-            return name in (self.root / path).read_bytes()
+            return name in read_beginning(self.root / path, MOST_BYTES)
         return False
 
 

@@ -71,13 +71,40 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
         "override without a name",
         "An item that overrides one of a list of named items must say by its name which.",
     ),
+    "DCP123": ErrorCode(
+        "character that no text may hold",
+        "Control characters, halves of characters and overrides of the writing direction act where a text is shown or kept, and "
+        "are not read. Tabs and line ends are texts like others, except in a field that is one line.",
+    ),
+    "DCP124": ErrorCode(
+        "number out of range",
+        "Numbers are finite; whole numbers have 64 bits, from -9223372036854775808 to 9223372036854775807. A longer one is a text.",
+    ),
+    "DCP125": ErrorCode(
+        "text too long", "The text is longer than what keeps it can hold, for example a column of Airflow's database."
+    ),
+    "DCP126": ErrorCode(
+        "further problems", "The manifest has more problems than are listed; correct those, and the others are shown."
+    ),
+    "DCP127": ErrorCode("too much of it", "A list, a map or the whole manifest has more parts than any job needs."),
+    "DCP128": ErrorCode(
+        "file name cannot be used",
+        "The name of the file, or of a folder above it, is not UTF-8, holds control characters or is too long to be kept.",
+    ),
+    "DCP129": ErrorCode(
+        "checking ended the process",
+        "The process that checked the manifest died. No other manifest is concerned; take parts away until you know which it was.",
+    ),
     "DCP130": ErrorCode("bad memory size", "Memory is a whole number and a unit, as Spark writes it: 512m or 8g."),
     "DCP131": ErrorCode(
         "numbers of executors contradict each other",
         "The smallest number is above the largest, or bounds are missing.",
     ),
     "DCP132": ErrorCode("bad schedule", "The text is no cron expression of five fields and no preset, or it never fires."),
-    "DCP133": ErrorCode("bad date", "Dates are ISO texts: 2024-01-31, or 2024-01-31T06:00:00, in UTC unless they say otherwise."),
+    "DCP133": ErrorCode(
+        "bad date",
+        "Dates are ISO texts from 1900 to 2999: 2024-01-31, or 2024-01-31T06:00:00, in UTC unless they say otherwise.",
+    ),
     "DCP134": ErrorCode("end before start", "The end date is before the start date, so the job would never run."),
     "DCP135": ErrorCode("bad asset", "Assets are written `iceberg://<catalog>/<database>/<table>`."),
     "DCP136": ErrorCode(

@@ -40,7 +40,7 @@ def is_dag_id(name: str) -> bool:
 
 def short_hash(text: str, length: int = 8) -> str:
     """Return the first ``length`` hex digits of the SHA-256 of ``text``."""
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:length]
 
 
 def resource_name(job_name: str, execution_id: str, attempt: int) -> str:

@@ -51,12 +51,12 @@ def plain(node: Node | None, default: Any = None) -> Any:
 
 
 def text_map(node: Node | None) -> dict[str, str]:
-    """Return a map with its values as Spark wants them: texts, ``true`` and ``false`` in small letters."""
-    return {name: _spark_text(value.value) for name, value in (node.fields if node else {}).items()}
+    """Return a map with its values as Spark wants them: texts as they are written, ``true`` and ``false`` in small letters."""
+    return {name: _spark_text(value) for name, value in (node.fields if node else {}).items()}
 
 
-def _spark_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _spark_text(node: Node) -> str:
+    return node.written.lower() if isinstance(node.value, bool) else node.written
 
 
 def engine(node: Node | None) -> dict[str, Any]:
