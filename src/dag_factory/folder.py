@@ -58,6 +58,7 @@ class ManifestFolder:
     :param catalog: the alias of tables that name none.
     :param cache_home: where compiled manifests are kept between parses.
     :param ignore_syntax: how ``.airflowignore`` is written, ``glob`` or ``regexp``.
+    :param allowed_spark_conf: see :class:`.CompileSettings`.
     """
 
     def __init__(
@@ -69,11 +70,16 @@ class ManifestFolder:
         cache_home: Path,
         *,
         ignore_syntax: str = "glob",
+        allowed_spark_conf: Sequence[str] = (),
     ) -> None:
         self.root = root
         self.environments = tuple(environments)
         self.deployment_environment = deployment_environment
-        self._settings = CompileSettings(deployment_environment=deployment_environment, default_catalog=catalog)
+        self._settings = CompileSettings(
+            deployment_environment=deployment_environment,
+            default_catalog=catalog,
+            allowed_spark_conf=tuple(allowed_spark_conf),
+        )
         self._cache_home = cache_home
         self._ignore_syntax = ignore_syntax
 

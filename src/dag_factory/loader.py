@@ -29,6 +29,7 @@ from airflow.sdk import DAG, get_parsing_context
 
 from airflow_dcp_provider.hooks.settings import read_settings
 from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem, UsageError
+from airflow_dcp_provider.model.home import private_home
 from dag_factory.broken import ImportErrorDag, ManifestDag, fallback_dag
 from dag_factory.dag import TASK_IDS, build_dag_from_parts
 from dag_factory.folder import ManifestFolder, gone
@@ -64,8 +65,9 @@ def load_dags(folder: str | Path | None = None, *, maintenance: bool = True) -> 
             deployment.environments,
             deployment.environment,
             deployment.catalog,
-            deployment.home / "cache" / "dags",
+            _cache_folder(deployment.home),
             ignore_syntax=conf.get("core", "dag_ignore_file_syntax", fallback="glob"),
+            allowed_spark_conf=deployment.allowed_spark_conf,
         ),
         supervised=_is_supervised(),
         maintenance_schedule=deployment.maintenance_schedule if maintenance else "",
@@ -75,6 +77,15 @@ def load_dags(folder: str | Path | None = None, *, maintenance: bool = True) -> 
         with _garbage_collection_paused():
             return loader.every_dag()
     return loader.one_dag(asked.dag_id, asked.task_id)
+
+
+def _cache_folder(home: Path) -> Path:
+    """Return where compiled manifests are kept; where the home is not this user's own, nothing is, and nothing is believed."""
+    try:
+        return private_home(home) / "cache" / "dags"
+    except DcpError as error:
+        log.warning("Compiled manifests are not kept: %s", error)
+        return Path(os.devnull, "cache")
 
 
 @contextlib.contextmanager

@@ -115,10 +115,11 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
         "bad SQL name",
         "Names of catalogs, databases, tables, columns and views have letters, digits and `_`, no digit first.",
     ),
-    "DCP138": ErrorCode("bad label", "Kubernetes would refuse the label, or it is one of the Spark Runner's own."),
+    "DCP138": ErrorCode("bad label", "Kubernetes would refuse the label, or only the platform sets it."),
     "DCP139": ErrorCode(
-        "Spark setting of the environment",
-        "The manifest's sparkConf sets what belongs to the environment (catalogs, class path, master); none would run the job.",
+        "Spark setting not allowed",
+        "A manifest may set certain Spark settings and readers' options, each with a value of its form. All else is the "
+        "platform's: catalogs, classes, Java options, logs, security. A connection may allow more (`allowed_spark_conf`).",
     ),
     "DCP140": ErrorCode(
         "name given twice",
@@ -230,7 +231,8 @@ EXECUTION_CODES: dict[str, ErrorCode] = {
         "name taken by another owner", "A resource with the attempt's name exists and belongs to another manifest."
     ),
     "DCP311": ErrorCode(
-        "reserved Spark setting", "The manifest's sparkConf sets what belongs to the environment (catalogs, class path, master)."
+        "reserved Spark setting",
+        "The job's sparkConf, or an option of a source, is not among those that a manifest may set in this environment.",
     ),
     "DCP312": ErrorCode(
         "template cannot be rendered", "A template of the job uses a name that the run does not define, or fails as it is computed."
@@ -428,6 +430,11 @@ LOCAL_CODES: dict[str, ErrorCode] = {
     ),
     "DCP446": ErrorCode("store failed", "The store of executions did not answer or could not be migrated. Jobs are not affected."),
     "DCP447": ErrorCode("wrong local setting", "A setting of the local backend does not hold what it should."),
+    "DCP448": ErrorCode(
+        "home is not private",
+        "DCP_HOME belongs to another user, or every user of the machine may write to it: they could change what runs and read "
+        "credentials.",
+    ),
 }
 
 #: Clusters, DCP460 to DCP469: what an API server refused, or that it did not answer.

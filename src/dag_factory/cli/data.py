@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
 from airflow_dcp_provider.model.errors import DcpError, UsageError
-from airflow_dcp_provider.model.home import dcp_home
+from airflow_dcp_provider.model.home import dcp_home, private_home
 from airflow_dcp_provider.model.names import is_identifier
 from airflow_dcp_provider.tables.errors import wrapped
 from dag_factory.cli.output import Output, count, table
@@ -55,7 +55,7 @@ def show(options: argparse.Namespace, output: Output) -> int:
 @contextmanager
 def opened_catalog() -> Iterator[Catalog]:
     """Open this machine's embedded catalog, and give back what it holds."""
-    catalog = EmbeddedCatalog(dcp_home()).catalog()
+    catalog = EmbeddedCatalog(private_home(dcp_home())).catalog()
     try:
         yield catalog
     finally:

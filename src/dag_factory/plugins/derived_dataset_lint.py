@@ -24,7 +24,7 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
         check_label_name(team, "team" if team is not owner else "technical_owner", problems)
     check_labels(manifest.get("metadata", "labels"), problems)
     job_parts.check_resources(workflow.get("resources"), problems, mended=manifest.mended)
-    job_parts.check_spark_conf(workflow.get("sparkConf"), problems)
+    job_parts.check_spark_conf(workflow.get("sparkConf"), problems, manifest.settings.allowed_spark_conf)
     job_parts.check_orchestration(workflow, problems)
     fields = dataset.fields["fields"].items
     _check_fields(fields, problems)

@@ -27,7 +27,7 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
             check_label_name(found, name, problems)
     check_labels(manifest.get("metadata", "labels"), problems)
     job_parts.check_resources(spec.get("resources"), problems, mended=manifest.mended)
-    job_parts.check_spark_conf(spec.get("sparkConf"), problems)
+    job_parts.check_spark_conf(spec.get("sparkConf"), problems, manifest.settings.allowed_spark_conf)
     job_parts.check_orchestration(orchestration, problems)
     parameters = job_parts.plain(spec.get("orchestration", "parameters"), {})
     check_templates(manifest.root, None if manifest.mended else parameters, problems, manifest.sources)
@@ -52,6 +52,7 @@ def _check_job(job: Node, manifest: ResolvedManifest, parameters: dict[str, Any]
     _check_names(sources, steps, sinks, problems)
     for source in sources:
         _check_table(source, problems)
+        job_parts.check_options(source, problems)
         if condition := source.get("filter"):
             queries.check_filter(condition, manifest, parameters, problems)
     found = []
