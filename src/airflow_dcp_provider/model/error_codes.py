@@ -268,6 +268,14 @@ FAILURE_CODES: dict[str, ErrorCode] = {
     "DCP340": ErrorCode("driver out of memory", "The driver's heap was too small for what it had to hold."),
     "DCP341": ErrorCode("executor out of memory", "An executor or its container was ended for using too much memory."),
     "DCP342": ErrorCode("Spark's JVM ended", "Spark's process ended under the driver: memory ran out, or somebody ended it."),
+    "DCP343": ErrorCode(
+        "result is not the driver's own",
+        "The driver's log shows a result that the driver did not deliver: it ended early, and something else wrote that line.",
+    ),
+    "DCP344": ErrorCode(
+        "function not offered",
+        "A query calls a function that reaches out of SQL: one that calls Java, loads classes or fetches schemas.",
+    ),
     "DCP348": ErrorCode("write cannot be found", "The write ended well, but the table does not show it."),
     "DCP349": ErrorCode("driver failed", "The driver met a failure that it cannot explain; its log has the whole stack."),
     "DCP350": ErrorCode("driver crashed", "The Spark driver ended without reporting a result; the log's last lines say why."),
