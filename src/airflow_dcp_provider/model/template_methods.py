@@ -29,9 +29,8 @@ def _date_format(text: Any) -> str:
         raise LimitFault(f"a date's format is a text of at most {MAX_PARSED} characters")
     for match in _DIRECTIVE.finditer(text):
         if match.group(1) is not None:
-            raise TemplateFault(
-                f"`%{match.group(1)}` is not offered in the format of a date", hint="write for example %Y-%m-%d %H:%M:%S"
-            )
+            hint = "write for example %Y-%m-%d %H:%M:%S"
+            raise TemplateFault(f"`%{match.group(1)}` is not offered in the format of a date", code="DCP157", hint=hint)
     return text
 
 

@@ -174,7 +174,8 @@ def path_of(node: nodes.Node) -> tuple[str, ...]:
 
 def _checked(tree: nodes.Template) -> Iterator[TreeFault]:
     number = 0
-    known = {node.name for node, _, _ in walk(tree) if isinstance(node, nodes.Name) and node.ctx != "load"} | ALLOWED_NAMES
+    known = {node.name for node, _, _ in walk(tree) if isinstance(node, nodes.Name) and node.ctx != "load"}
+    known |= ALLOWED_NAMES | {"loop", "range"}
     for node, parent, depth in walk(tree):
         if depth > MAX_DEPTH:
             yield _limit(f"the template nests more than {MAX_DEPTH} deep", node.lineno)
@@ -211,8 +212,27 @@ def _faults_of(node: nodes.Node, parent: nodes.Node | None, known: Collection[st
         yield TreeFault("DCP155", "`*` before an argument is not offered in templates", _OFFERED, node.lineno, r"\*")
     elif isinstance(node, nodes.Filter) and node.name is not None and node.name not in FILTER_NAMES:
         yield from _name_faults("filter", node.name, node.lineno, rf"\|\s*{re.escape(node.name)}\b", JINJA_FILTERS)
+    elif isinstance(node, nodes.Filter) and node.name in {"map", "select", "reject", "selectattr", "rejectattr"}:
+        yield from _argument_faults(node)
     elif isinstance(node, nodes.Test) and node.name not in TEST_NAMES:
         yield from _name_faults("test", node.name, node.lineno, rf"\bis\s+(not\s+)?{re.escape(node.name)}\b", JINJA_TESTS)
+
+
+def _argument_faults(node: nodes.Filter) -> Iterator[TreeFault]:
+    """Yield faults of the names that `map`, `select` and their like are given as texts."""
+    words = [each.value if isinstance(each, nodes.Const) else None for each in node.args]
+    tests = {"select": 0, "reject": 0, "selectattr": 1, "rejectattr": 1}
+    place = 0 if node.name == "map" else tests[str(node.name)]
+    known, what = (FILTER_NAMES, "filter") if node.name == "map" else (TEST_NAMES, "test")
+    for number, word in enumerate(words[: place + 1]):
+        if not isinstance(word, str):
+            continue
+        if number < place and word.startswith("_"):
+            hint = "names that begin with `_` are Python's own"
+            yield TreeFault("DCP155", f"`{word}` is not offered in templates", hint, node.lineno, re.escape(word))
+        elif number == place and word not in known:
+            hint = f"there are: {', '.join(sorted(known))}"
+            yield TreeFault("DCP155", f"the {what} `{word}` is not offered in templates", hint, node.lineno, re.escape(word))
 
 
 def _name_faults(what: str, name: str, line: int, pattern: str, of_jinja: Any) -> Iterator[TreeFault]:

@@ -83,7 +83,7 @@ class Loop:
 LOOP_NAMES = frozenset(Loop((None,), 0).attributes())
 
 #: What an item weighs beside its characters: looking at it costs about as much as copying so many of them.
-_ITEM = 8
+_ITEM = 16
 _SCALARS = (str, int, float, bool, type(None), dt.date, dt.datetime, dt.time, dt.timedelta)
 
 

@@ -15,7 +15,7 @@ from jinja2 import nodes
 
 from airflow_dcp_provider.model import template_values as values
 from airflow_dcp_provider.model.template_evaluation import Evaluation
-from airflow_dcp_provider.model.template_methods import METHODS
+from airflow_dcp_provider.model.template_methods import ATTRIBUTES, METHODS
 from airflow_dcp_provider.model.template_state import Budget, Scope
 from airflow_dcp_provider.model.template_values import LimitFault, Missing, TemplateFault
 from dag_factory.manifest.template_places import Located, located_template
@@ -95,6 +95,10 @@ def read_template(text: str, names: Mapping[str, Any]) -> Reading:
 _ALWAYS = frozenset({"DCP156", "DCP157"})
 
 
+class _RefusedFault(TemplateFault):
+    """Something that no run can compute, also where a condition may keep it from that."""
+
+
 def _sample(value: Any) -> Any:
     if isinstance(value, Missing):
         return NO_SAMPLE
@@ -131,7 +135,7 @@ class _LintEvaluation(Evaluation):
             result = super().apply(what, function, *samples[:count], **dict(zip(named, samples[count:], strict=True)))
         except TemplateFault as fault:
             # What fails may stand behind a condition that a run never meets; what is too large is refused wherever it stands.
-            if not unknown and fault.code in _ALWAYS:
+            if fault.code in _ALWAYS and (not unknown or (not parameters and fault.code == "DCP157")):
                 raise
             return Unknown(parameters=parameters)
         return Unknown(result, parameters) if unknown else result
@@ -231,13 +235,19 @@ class _LintEvaluation(Evaluation):
         return not self.truth(value, node.node)
 
     def part(self, read: Callable[..., Any], owner: Any, name: Any, node: nodes.Node) -> Any:
-        if isinstance(owner, Parameters):
-            return owner.unknown(name) if isinstance(name, str) else Unknown()
+        if isinstance(owner, Parameters) and type(name) is str:
+            return owner.unknown(name)
         if isinstance(owner, Items) and type(name) is int and -len(owner.items) <= name < len(owner.items):
             return owner.items[name]
-        owner, name = one_value(owner), one_value(name)
+        if type(owner) is dict and type(name) is str:
+            return super().part(read, owner, name, node)
+        return self._part_of_one(read, one_value(owner), one_value(name), node)
+
+    def _part_of_one(self, read: Callable[..., Any], owner: Any, name: Any, node: nodes.Node) -> Any:
         if isinstance(owner, Missing):
             return Unknown()
+        if type(name) is str and type(_sample(owner)) in METHODS and not (isinstance(owner, Unknown) and owner.parameters):
+            self._check_part(_sample(owner), name)
         if not isinstance(owner, Unknown) and not isinstance(name, Unknown):
             return super().part(read, owner, name, node)
         parameters = frozenset[str]().union(*(each.parameters for each in (owner, name) if isinstance(each, Unknown)))
@@ -246,6 +256,13 @@ class _LintEvaluation(Evaluation):
             return Unknown(parameters=parameters)
         sample = read(*samples, "")
         return Unknown(NO_SAMPLE if isinstance(sample, Missing) else sample, parameters)
+
+    def _check_part(self, owner: Any, name: str) -> None:
+        """Refuse what a text or date does not have, in a run as little as here."""
+        if type(owner) is dict or name in ATTRIBUTES.get(type(owner), {}):
+            return
+        hint = f"call it: {name}(...)" if name in METHODS[type(owner)] else "write a value that follows from the run"
+        raise _RefusedFault(f"`{name}` is nothing that templates can read of a value of the type {type(owner).__name__}", hint=hint)
 
     def call_method(self, owner: Any, name: str, arguments: list[Any], named: dict[str, Any], node: nodes.Node) -> Any:
         if isinstance(owner, Parameters):
@@ -258,6 +275,8 @@ class _LintEvaluation(Evaluation):
         sample = owner.sample if isinstance(owner, Unknown) else owner
         method = METHODS.get(type(sample), {}).get(name)
         if method is None:
+            if type(sample) in METHODS and not (isinstance(owner, Unknown) and owner.parameters):
+                raise _RefusedFault(f"a value of the type {type(sample).__name__} has no method `{name}` in templates")
             return Unknown(parameters=owner.parameters if isinstance(owner, Unknown) else frozenset())
         return self.apply(f"`{name}`", method, owner, *arguments, **named)
 
@@ -282,7 +301,7 @@ class _LintEvaluation(Evaluation):
         try:
             return super()._call(node, scope)
         except TemplateFault as fault:
-            if fault.code in _ALWAYS:
+            if fault.code in _ALWAYS or isinstance(fault, _RefusedFault):
                 raise
             return Unknown()
 
@@ -303,6 +322,8 @@ class _LintEvaluation(Evaluation):
             value = {} if isinstance(value, Parameters) else []
         for part in value.parts if isinstance(value, Mixed) else (value,):
             if isinstance(part, Unknown):
+                if part.sample is not NO_SAMPLE and not part.parameters:
+                    values.text_of(part.sample)
                 text = stand_in(part)
                 self._count(text)
                 written.append(Written(text, start, end, template=True, value=part))

@@ -122,9 +122,12 @@ class Way:
 
 
 def one_value(value: Any) -> Any:
-    """Return a mixed text, or the map of parameters, as one unknown value."""
+    """Return a text, list or map of which parts are unknown as one unknown value."""
     if isinstance(value, Parameters):
         return Unknown()
+    if type(value) is dict and any(isinstance(item, Parameters | Unknown) for item in value.values()):
+        samples = {key: item.sample if isinstance(item, Unknown) else item for key, item in value.items()}
+        return Unknown({key: None if isinstance(item, Parameters) or item is NO_SAMPLE else item for key, item in samples.items()})
     return value.unknown() if isinstance(value, Mixed | Items) else value
 
 
