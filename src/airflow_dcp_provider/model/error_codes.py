@@ -144,10 +144,38 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
         "table cannot be found before the run",
         "A template names the table, or an older version of it is asked for.",
     ),
+    "DCP155": ErrorCode(
+        "not offered in templates",
+        "Templates are a part of Jinja: what leads to Python's own objects or runs without bound is left out.",
+    ),
+    "DCP156": ErrorCode(
+        "template too large",
+        "A template is longer, deeper or computes more than the limits allow; the manifest reference states them.",
+    ),
+    "DCP157": ErrorCode(
+        "template differs from run to run",
+        "A template asks the clock or chance, or writes something that has no text of its own, such as a function or a list.",
+    ),
+    "DCP158": ErrorCode(
+        "SQL reads files by their path",
+        "Files are read by a source with a `path`, so that lineage and rights are known; SQL reads tables.",
+    ),
+    "DCP159": ErrorCode(
+        "function not offered in SQL",
+        "The SQL would run code on the driver (`reflect`, `java_method`, a script), or name a table or function by a text.",
+    ),
     "DCP160": ErrorCode("file missing", "A file that the manifest names does not exist."),
     "DCP161": ErrorCode(
         "path leaves the folder",
         "A file that the manifest names is outside of the DAGs folder, directly or through a link.",
+    ),
+    "DCP162": ErrorCode(
+        "variable of Spark in SQL",
+        "Spark would put the value of `${...}`, also of an environment variable, into the SQL before it reads it.",
+    ),
+    "DCP163": ErrorCode(
+        "SQL too large",
+        "The SQL is longer, deeper or has more words than lint reads; the manifest reference states the limits.",
     ),
     "DCP165": ErrorCode("template does not parse", "A Jinja template has a mistake."),
     "DCP166": ErrorCode("name not defined in templates", "A template uses a name, filter or parameter that a run does not define."),
@@ -155,6 +183,11 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
         "date template without quotes",
         "In SQL a date is a text: `ds = 2024-01-05` compares with 2018, no row matches, and an overwrite empties the day.",
     ),
+    "DCP168": ErrorCode(
+        "parameter in SQL as it is",
+        "Whoever starts a run writes the parameter, and so a part of the SQL; `| sql` makes it a literal.",
+    ),
+    "DCP169": ErrorCode("literal inside of quotes", "`| sql` writes quotes of its own where they are needed."),
 }
 
 #: Plugins and DAGs, DCP180 to DCP199.
