@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +40,22 @@ from dag_factory.plugins.job_places import job_places
 from dag_factory.plugins.plan import LogicalPlan
 from dag_factory.plugins.registry import Registry, load_registry
 from dag_factory.primitives.model import AirflowDag, ContinuousJob, CoreEtlJob, IcebergTable, Primitive
+from dag_factory.storable import asset_faults, dag_faults
+
+#: So many of a DAG's faults are reported at once.
+_MOST_FAULTS = 20
 
 
-def compile_one(path: Path, root: Path, environments: Sequence[str], settings: CompileSettings) -> CompiledManifest | None:
+def compile_one(
+    path: Path, root: Path, environments: Sequence[str], settings: CompileSettings, files: FolderFiles | None = None
+) -> CompiledManifest | None:
     """See :func:`dag_factory.compiled.compile_manifest`."""
     # Without `..`, but not resolved: a manifest's own path counts, also where it is reached through a link.
     path, root = absolute(path), absolute(root)
     if not path.is_relative_to(root):
         hint = "name the DAGs folder that the manifest is in, in the same way as the manifest"
         raise UsageError(f"{path} is not below the folder {root}", hint=hint)
-    files = FolderFiles(root, settings)
+    files = files or FolderFiles(root, settings)
     recognised = _recognise(path, files, load_registry())
     if recognised is None:
         return None
@@ -68,7 +74,25 @@ def compile_one(path: Path, root: Path, environments: Sequence[str], settings: C
     problems.extend(each for each in merging.sorted() if sound or each.code not in {"DCP120", "DCP122"})
     found = _resolve(plugin, variants, files.name_of(path), files, problems, sound=sound)
     problems.raise_errors()
-    return _assemble(plugin, found, _wanted(environments, settings), problems.warnings)
+    manifest = _assemble(plugin, found, _wanted(environments, settings), problems.warnings)
+    _check_dag(manifest)
+    return manifest
+
+
+def _check_dag(manifest: CompiledManifest) -> None:
+    """Refuse a DAG that the columns of Airflow's database cannot hold.
+
+    :raises ManifestError: DCP185.
+    """
+    uris = {sink.asset_uri for job in manifest.jobs.values() for sink in job.job.core_etl.job.sinks}
+    texts = [*dag_faults(asdict(manifest.dag)), *asset_faults(sorted(uris))]
+    if texts:
+        where = Position(manifest.path, 1, 1)
+        hint = "Airflow keeps these values in columns of its database; make them shorter or smaller"
+        problems = [
+            Problem("DCP185", f"Airflow's database cannot keep the DAG: {text}", where, hint) for text in texts[:_MOST_FAULTS]
+        ]
+        raise ManifestError(problems)
 
 
 def resolve_one(path: Path, root: Path, environment: str, settings: CompileSettings) -> ResolvedManifest | None:

@@ -153,7 +153,7 @@ def _callbacks(notifications: Mapping[str, Any], parts: DagParts) -> dict[str, A
 
 def _email_notifier(emails: list[str], word: str, parts: DagParts) -> Any:
     try:
-        from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+        from dag_factory.notifications import RunMail
     except ImportError as error:
         problem = Problem(
             "DCP191",
@@ -162,17 +162,12 @@ def _email_notifier(emails: list[str], word: str, parts: DagParts) -> Any:
             hint="install apache-airflow-providers-smtp and define the connection smtp_default, or remove the notifications",
         )
         raise ManifestError([problem]) from error
-    return SmtpNotifier(
-        to=emails,
-        subject="{{ dag.dag_id }} " + word + ": {{ run_id }}",
-        html_content="<p>The run <b>{{ run_id }}</b> of <b>{{ dag.dag_id }}</b> " + word + f" (manifest {parts.manifest_id}).</p>",
-    )
+    return RunMail(emails, word)
 
 
 def _documentation(parts: DagParts, environments: Sequence[str]) -> str:
-    fence = "```"
-    while fence in parts.text:
-        fence += "`"
+    longest = max((len(run) for run in re.findall("`+", parts.text)), default=0)
+    fence = "`" * max(3, longest + 1)
     # No inline code: in Airflow's dialog its frame lies over the lines above and below.
     tables = "".join(f"- writes {_plain(uri)}\n" for uri in parts.outlets) + "".join(
         f"- reads {_plain(uri)}\n" for uri in parts.inlets
@@ -185,5 +180,7 @@ def _documentation(parts: DagParts, environments: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text of which Markdown shows every character."""
-    return re.sub(r"([\\`*_\[\]<>])", r"\\\1", text)
+    """Return a text of which Markdown shows every character, on one line and without links."""
+    one_line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
+    # A dot after `www`, because Markdown makes a link of what begins so.
+    return re.sub(r"[\\`*_\[\]<>&!#|~$]|(?<=www)\.", lambda special: f"\\{special[0]}", one_line, flags=re.IGNORECASE)

@@ -199,6 +199,26 @@ DAG_CODES: dict[str, ErrorCode] = {
     ),
     "DCP182": ErrorCode("plugin left out", "A plugin cannot be loaded, or another one reads its manifests already."),
     "DCP183": ErrorCode("two plugins claim a manifest", "It is not clear which plugin is to read the manifest."),
+    "DCP184": ErrorCode(
+        "not an e-mail address",
+        "A notification goes to plain addresses, user@example.com, and to at most fifty of them for one event.",
+    ),
+    "DCP185": ErrorCode(
+        "Airflow's database cannot keep it",
+        "A text is longer than its column, a number larger than 64 bits, a date too far off, or a text holds what none may hold.",
+    ),
+    "DCP186": ErrorCode(
+        "manifest takes too much",
+        "Reading the manifest used more time, memory or room than one manifest may. The others are not affected.",
+    ),
+    "DCP187": ErrorCode(
+        "manifest ended its process",
+        "Reading the manifest ended the process that read it, which no manifest should do. The others are not affected.",
+    ),
+    "DCP188": ErrorCode(
+        "not read yet",
+        "The manifest is new and there was no time for it in this parse, or no process for it; the next parse goes on.",
+    ),
     "DCP190": ErrorCode("Airflow refuses the DAG", "The manifest is valid, but Airflow does not accept the DAG made from it."),
     "DCP191": ErrorCode("notifications cannot be sent", "The manifest asks for e-mail, and Airflow's smtp provider is missing."),
     "DCP193": ErrorCode("manifest is gone", "A task belongs to a DAG that no manifest in the folder makes any more."),

@@ -8,7 +8,7 @@ sentence that says what is wrong, where, and what to do.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -99,10 +99,19 @@ class Problem:
         return [f"    {before}{after}", f"    {lead}^"]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the problem as JSON-ready values, every text as it is shown."""
+        """Return the problem as JSON-ready values, every text as it is shown; :meth:`from_dict` reads it back."""
         texts = {name: one_line(getattr(self, name)) for name in ("message", "hint")}
         place = self.position and {**asdict(self.position), "file": one_line(self.position.file)}
         return {**asdict(self), **texts, "position": place, "line_text": escaped(self.line_text)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Problem:
+        """Build a problem from :meth:`to_dict`'s values.
+
+        :raises TypeError: when they are those of something else; also ``KeyError``.
+        """
+        position = data["position"]
+        return cls(**{**data, "position": Position(**position) if position else None})
 
 
 def bounded(problems: Sequence[Problem]) -> tuple[Problem, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.runner.spark_conf import refusals
 from airflow_dcp_provider.runner.spark_options import option_refusals
+from dag_factory.manifest.addresses import check_notifications
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems
 from dag_factory.manifest.values import check_dates, check_executor_counts, check_memory, check_schedule, schedule_assets
@@ -65,8 +66,9 @@ def _shown(name: str) -> str:
 
 
 def check_orchestration(orchestration: Node | None, problems: Problems) -> None:
-    """Record bad schedules and dates."""
+    """Record bad schedules and dates, and addresses that cannot be notified."""
     if orchestration is not None:
+        check_notifications(orchestration.get("airflow", "notifications"), problems)
         check_schedule(orchestration.get("schedule"), problems)
         check_dates(orchestration.get("startDate"), orchestration.get("endDate"), problems)
 

@@ -6,7 +6,6 @@ starts (:mod:`airflow_dcp_provider.core_etl.session`). In its environment any co
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from airflow_dcp_provider.model.environment import Environment
