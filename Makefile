@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p >/de
 BIN := .venv/bin
 # End-to-end tests wait half of their time; the third process computes meanwhile.
 WORKERS ?= 3
+# Further arguments of pytest, for example PYTEST_OPTIONS="-k overwrite".
+PYTEST_OPTIONS ?=
 export PYTHONPATH := $(CURDIR)
 # Airflow, Spark and the tests start hundreds of Python processes; without cached bytecode each compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
@@ -35,10 +37,10 @@ demo: setup java ## Airflow, real Spark and real Iceberg on this machine, with t
 	@$(BIN)/python -m dev.demo
 
 test: setup java ## the whole suite on one machine: everything that needs no API server
-	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m "not kubernetes"
+	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m "not kubernetes" $(PYTEST_OPTIONS)
 
 test-kubernetes: setup java assets ## the suite on a real Kubernetes API server
-	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m kubernetes
+	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m kubernetes $(PYTEST_OPTIONS)
 
 test-wheel: setup java ## the wheel in clean environments, with the oldest and the newest Airflow
 	@$(BIN)/python -m dev.wheel

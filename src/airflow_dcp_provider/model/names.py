@@ -16,6 +16,8 @@ _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 _DAG_ID = re.compile(r"[A-Za-z0-9_.-]+")
+_MAIL_USER = re.compile(r"[A-Za-z0-9_+~=-]+([.'][A-Za-z0-9_+~=-]+)*")
+_MAIL_DOMAIN = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?)*")
 
 #: Names that only this project, Spark, the operators or Kubernetes may give, wherever they end up: a label, an annotation, a tag,
 #: the summary of a snapshot. Whoever could write them could forge a proof, or make a pod look like another's.
@@ -60,9 +62,16 @@ def is_plain_text(text: str) -> bool:
     return "${" not in text and not _CONTROL.search(text)
 
 
+def is_email_address(text: str) -> bool:
+    """Whether ``text`` is one plain address, ``user@domain`` in ASCII: no display name, quotes, braces, spaces or line breaks."""
+    user, at, domain = text.rpartition("@")
+    sized = bool(at) and len(user) <= 64 and len(domain) <= 253
+    return sized and bool(_MAIL_USER.fullmatch(user)) and bool(_MAIL_DOMAIN.fullmatch(domain))
+
+
 def short_hash(text: str, length: int = 8) -> str:
     """Return the first ``length`` hex digits of the SHA-256 of ``text``."""
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:length]
 
 
 def resource_name(job_name: str, execution_id: str, attempt: int) -> str:

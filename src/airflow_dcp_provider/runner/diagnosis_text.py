@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from airflow_dcp_provider.core_etl.text import escaped
+
 #: Longest sentence, hint and log tail that a failure carries, in characters: it travels through the store and an error.
 SENTENCE_LIMIT = 600
 HINT_LIMIT = 400
@@ -94,13 +96,13 @@ def _cut(text: str) -> str:
 def one_line(text: str, limit: int = SENTENCE_LIMIT) -> str:
     """Return ``text`` masked, in one line, without control characters and with at most ``limit`` characters."""
     plain = "".join(char if char.isprintable() else " " for char in masked(text[: limit * 8]))
-    line = " ".join(plain.split())
+    line = escaped(" ".join(plain.split()))
     return line if len(line) <= limit else f"{line[: limit - 3].rstrip()}..."
 
 
 def bounded_tail(lines: Iterable[str], count: int) -> str:
     """Return the last ``count`` lines, masked, each and all of them bounded; whole lines fall away at the beginning first."""
-    kept = [masked(line[:_LINE_LIMIT]) for line in list(lines)[-count:]]
+    kept = [escaped(masked(line[:_LINE_LIMIT])) for line in list(lines)[-count:]]
     while len(kept) > 1 and sum(len(line) + 1 for line in kept) > TAIL_LIMIT:
         kept.pop(0)
     return "\n".join(kept)

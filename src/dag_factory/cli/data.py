@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def load(options: argparse.Namespace, output: Output) -> int:
     """``data load``: put a file's rows into a table."""
     name = table_name(options.table)
-    rows = read_file(Path(options.file))
+    rows = read_file(Path(options.file), options.text)
     with opened_catalog() as catalog:
         done = write_rows(catalog, name, rows, options.partition_by, replace=options.replace)
         total = _rows_of(catalog.load_table(name))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
+from collections.abc import Callable
 
 from airflow_dcp_provider.model.names import is_dag_id, is_dns_label, is_identifier, is_own_mark
 from airflow_dcp_provider.model.quantities import memory_bytes
+from dag_factory.manifest.moments import last_moment, utc_moment
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, did_you_mean
 
@@ -15,7 +17,7 @@ from dag_factory.manifest.problems import Problems, did_you_mean
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", "@once", "@continuous")
 
 _ASSET = re.compile(r"iceberg://([^/]+)/([^/]+)/([^/]+)")
-_LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_LABEL_KEY = re.compile(r"(?!.{254,}/)([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 
@@ -122,7 +124,7 @@ def _cron_fault(text: str) -> str:
 
     try:
         croniter(text, dt.datetime(2024, 1, 1, tzinfo=dt.UTC)).get_next()
-    except (ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever the library dislikes is the expression's fault
         if "failed to find next date" in str(error):
             return "it never fires"
         return "a number in it is out of range" if "out of range" in str(error) else "a field of it cannot be read"
@@ -131,19 +133,19 @@ def _cron_fault(text: str) -> str:
 
 def check_dates(start: Node | None, end: Node | None, problems: Problems) -> None:
     """Record DCP133 for what is no date, and DCP134 when the end is before the start."""
-    begins, ends = _date(start, problems), _date(end, problems)
+    begins, ends = _date(start, utc_moment, problems), _date(end, last_moment, problems)
     if begins and ends and ends < begins and start and end:
         text = f"`endDate` {end.text} is before `startDate` {start.text}"
         problems.add("DCP134", text, end.position, f"`startDate` is given at {start.position}")
 
 
-def _date(node: Node | None, problems: Problems) -> dt.datetime | None:
+def _date(node: Node | None, read: Callable[[str], dt.datetime], problems: Problems) -> dt.datetime | None:
     if node is None or node.value is None:
         return None
     try:
-        moment = dt.datetime.fromisoformat(node.text)
-    except ValueError:
-        text = f"`{node.text}` is no date"
+        return read(node.text)
+    except ValueError as error:
+        # Python's own words say less than ours.
+        text = str(error) if "`" in str(error) else f"`{node.text}` is no date"
         problems.add("DCP133", text, node.position, "write a day as 2024-01-31 or a time as 2024-01-31T06:00:00, in UTC")
         return None
-    return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

@@ -11,6 +11,7 @@ from typing import Any
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.runner.spark_conf import refusals
 from airflow_dcp_provider.runner.spark_options import option_refusals
+from dag_factory.manifest.addresses import check_notifications
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems
 from dag_factory.manifest.values import check_dates, check_executor_counts, check_memory, check_schedule, schedule_assets
@@ -65,8 +66,9 @@ def _shown(name: str) -> str:
 
 
 def check_orchestration(orchestration: Node | None, problems: Problems) -> None:
-    """Record bad schedules and dates."""
+    """Record bad schedules and dates, and addresses that cannot be notified."""
     if orchestration is not None:
+        check_notifications(orchestration.get("airflow", "notifications"), problems)
         check_schedule(orchestration.get("schedule"), problems)
         check_dates(orchestration.get("startDate"), orchestration.get("endDate"), problems)
 
@@ -77,12 +79,12 @@ def plain(node: Node | None, default: Any = None) -> Any:
 
 
 def text_map(node: Node | None) -> dict[str, str]:
-    """Return a map with its values as Spark wants them: texts, ``true`` and ``false`` in small letters."""
-    return {name: _spark_text(value.value) for name, value in (node.fields if node else {}).items()}
+    """Return a map with its values as Spark wants them: texts as they are written, ``true`` and ``false`` in small letters."""
+    return {name: _spark_text(value) for name, value in (node.fields if node else {}).items()}
 
 
-def _spark_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _spark_text(node: Node) -> str:
+    return node.written.lower() if isinstance(node.value, bool) else node.written
 
 
 def engine(node: Node | None) -> dict[str, Any]:

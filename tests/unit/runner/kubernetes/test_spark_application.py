@@ -8,11 +8,13 @@ import json
 import re
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_dcp_provider.core_etl.session import SECRET_SETTINGS, secret_settings
+from airflow_dcp_provider.core_etl import SECRET_SETTINGS
+from airflow_dcp_provider.core_etl.session import secret_settings
 from airflow_dcp_provider.model.environment import Environment, SecretKey
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import AttemptRequest
@@ -206,36 +208,62 @@ class TestSettings:
         assert spec(environment)["sparkConf"]["spark.sql.extensions"].split(",")[1:] == ["com.example.More"]
 
 
+def mounted(found: dict[str, Any], folder: Path, secret: dict[str, str]) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """Return the driver's environment with its files below ``folder``, as the node makes them, and what they come from."""
+    (mount,) = [mount for mount in found["driver"]["volumeMounts"] if mount["name"] == "dcp-secrets"]
+    assert (mount["mountPath"], mount["readOnly"]) == ("/etc/dcp-secrets", True)
+    (volume,) = [volume for volume in found["volumes"] if volume["name"] == "dcp-secrets"]
+    sources = volume["projected"]["sources"]
+    for source in sources:
+        for item in source["secret"]["items"]:
+            (folder / item["path"]).write_text(secret[item["key"]])
+    variables = {variable["name"]: variable["value"] for variable in found["driver"]["env"]}
+    assert SECRET_SETTINGS in variables
+    return {name: value.replace("/etc/dcp-secrets", str(folder)) for name, value in variables.items()}, sources
+
+
 class TestSecrets:
     def test_no_credential_stands_in_the_resource(self):
         environment = Environment("test", "kubeflow", catalog_secrets=SECRETS)
         assert "hush" not in json.dumps(rendered(environment, CATALOG))
 
-    def test_the_driver_finds_them(self):
+    def test_the_driver_finds_them_in_files(self, tmp_path):
         environment = Environment("test", "kubeflow", catalog_secrets=SECRETS)
-        variables = rendered(environment, CATALOG)["spec"]["driver"]["env"]
-        # As the node fills them in from the Secret.
-        secret = {"oauth": "me:hush", "key": "hush-hush"}
-        process = {
-            variable["name"]: variable.get("value") or secret[variable["valueFrom"]["secretKeyRef"]["key"]]
-            for variable in variables
-        }
-        assert SECRET_SETTINGS in process
+        process, files = mounted(rendered(environment, CATALOG)["spec"], tmp_path, {"oauth": "me:hush", "key": "hush-hush"})
         assert secret_settings(process) == {
             "spark.sql.catalog.pedregal.credential": "me:hush",
             "spark.sql.catalog.pedregal.s3.secret-access-key": "hush-hush",
         }
-        assert {variable["valueFrom"]["secretKeyRef"]["name"] for variable in variables if "valueFrom" in variable} == {"iceberg"}
+        assert {source["secret"]["name"] for source in files} == {"iceberg"}
 
-    def test_no_two_of_them_share_a_variable(self):
+    def test_the_drivers_environment_has_none(self):
+        """Whatever runs in its JVM could read that."""
+        found = spec(Environment("test", "kubeflow", catalog_secrets=SECRETS))
+        assert all("valueFrom" not in variable for variable in found["driver"]["env"])
+        mounts = {mount["name"] for mount in found["executor"].get("volumeMounts", [])}
+        assert "dcp-secrets" not in mounts
+
+    def test_a_jvm_driver_finds_them_in_variables(self):
+        environment = Environment("test", "kubeflow", catalog_secrets=SECRETS)
+        found = spec(environment, core_etl=CoreEtlSpec(main_class="com.example.Main"))
+        secret = {"oauth": "me:hush", "key": "hush-hush"}
+        process = {
+            variable["name"]: variable.get("value") or secret[variable["valueFrom"]["secretKeyRef"]["key"]]
+            for variable in found["driver"]["env"]
+        }
+        assert secret_settings(process) == {
+            "spark.sql.catalog.pedregal.credential": "me:hush",
+            "spark.sql.catalog.pedregal.s3.secret-access-key": "hush-hush",
+        }
+        assert [volume["name"] for volume in found["volumes"]] == ["dcp-files"]
+
+    def test_no_two_of_them_share_a_file(self, tmp_path):
         secrets = {
             "lake": {"s3.token": SecretKey("a", "1"), "s3-token": SecretKey("a", "2")},
             "lake_s3": {"token": SecretKey("b", "3")},
         }
-        variables = spec(Environment("test", "kubeflow", catalog_secrets=secrets))["driver"]["env"]
-        process = {
-            variable["name"]: variable.get("value") or variable["valueFrom"]["secretKeyRef"]["key"] for variable in variables
-        }
+        found = spec(Environment("test", "kubeflow", catalog_secrets=secrets))
+        process, _ = mounted(found, tmp_path, {key: key for key in "123"})
         assert secret_settings(process) == {
             "spark.sql.catalog.lake.s3.token": "1",
             "spark.sql.catalog.lake.s3-token": "2",

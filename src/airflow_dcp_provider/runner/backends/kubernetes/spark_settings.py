@@ -1,24 +1,18 @@
 """The Spark configuration of an attempt on a cluster: the environment's below the manifest's below the platform's. Pure functions.
 
-Credentials never stand here: a resource is read by many. The driver gets them from a Secret as environment variables and sets them
-when its session starts (:mod:`airflow_dcp_provider.core_etl.session`).
+Credentials never stand here: a resource is read by many. The driver gets them from Secrets as files and sets them when its session
+starts (:mod:`airflow_dcp_provider.core_etl.session`). In its environment any code in the JVM could read them.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from typing import Any
 
 from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.runner.spark_conf import check_job
 from airflow_dcp_provider.runner.spark_guards import DEFAULTS, guards, is_secret
-
-#: The environment variable that names the driver's secret settings: Spark setting -> variable that holds its value.
-SECRET_SETTINGS = "DCP_SECRET_SETTINGS"  # noqa: S105 - a name
 
 _ICEBERG_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 _SPARK_CATALOG = "org.apache.iceberg.spark.SparkCatalog"
@@ -74,23 +68,6 @@ def spark_conf(job: JobSpec, environment: Environment, catalogs: Mapping[str, Ma
         **guards(secret),
     }
     return {key: conf[key] for key in sorted(conf) if key not in DYNAMIC_ALLOCATION}
-
-
-def secret_variables(environment: Environment) -> list[dict[str, Any]]:
-    """Return the driver's environment variables that come from Secrets, and the one that says what they mean."""
-    found: list[dict[str, Any]] = []
-    settings: dict[str, str] = {}
-    for alias, properties in sorted(environment.catalog_secrets.items()):
-        for name, source in sorted(properties.items()):
-            variable = re.sub(r"[^A-Z0-9]", "_", f"DCP_CATALOG_{alias}_{name}".upper())
-            # `lake` and `s3.token` come to the same as `lake_s3` and `token`.
-            while variable in settings.values():
-                variable += "_"
-            settings[f"spark.sql.catalog.{alias}.{name}"] = variable
-            found.append({"name": variable, "valueFrom": {"secretKeyRef": {"name": source.secret, "key": source.key}}})
-    if settings:
-        found.append({"name": SECRET_SETTINGS, "value": json.dumps(settings, sort_keys=True)})
-    return found
 
 
 def _platform(asked: Mapping[str, str], environment: Environment, catalogs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
