@@ -317,7 +317,7 @@ def write_checked(path: Path, data: Mapping[str, Any]) -> None:
     # No other writer has this name; a process that dies here leaves a file that the next one of its number replaces.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary.write_bytes(_digest(payload).encode() + b"\n" + payload)
         temporary.replace(path)
     except OSError:

@@ -60,8 +60,7 @@ class ManifestFolder:
 
     :param root: the folder, absolute.
     :param environments: environments for which every manifest is resolved.
-    :param deployment_environment: the environment whose resolution makes the DAGs.
-    :param catalog: the alias of tables that name none.
+    :param settings: how the deployment reads manifests.
     :param cache_home: where compiled manifests are kept between parses.
     :param ignore_syntax: how ``.airflowignore`` is written, ``glob`` or ``regexp``.
     :param check: what the parts of every DAG must pass besides; done once for each, and kept.
@@ -71,8 +70,7 @@ class ManifestFolder:
         self,
         root: Path,
         environments: Sequence[str],
-        deployment_environment: str,
-        catalog: str,
+        settings: CompileSettings,
         cache_home: Path,
         *,
         ignore_syntax: str = "glob",
@@ -80,13 +78,13 @@ class ManifestFolder:
     ) -> None:
         self.root = root
         self.environments = tuple(environments)
-        self.deployment_environment = deployment_environment
-        self._settings = CompileSettings(deployment_environment=deployment_environment, default_catalog=catalog)
+        self.deployment_environment = settings.deployment_environment
+        self._settings = settings
         self._cache_home = cache_home
         self._ignore_syntax = ignore_syntax
         self._checked = check is not None
         self._has_compiled = False
-        self._compiler = ManifestCompiler(root, self.environments, self._settings, check)
+        self._compiler = ManifestCompiler(root, self.environments, settings, check)
 
     @cached_property
     def _cache(self) -> ManifestCache:

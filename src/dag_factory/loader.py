@@ -29,6 +29,7 @@ from airflow.sdk import DAG, get_parsing_context
 
 from airflow_dcp_provider.hooks.settings import DcpSettings, read_settings
 from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem, UsageError
+from airflow_dcp_provider.model.home import private_home
 from dag_factory.broken import ImportErrorDag, ManifestDag, fallback_dag
 from dag_factory.compilation import Check
 from dag_factory.dag import TASK_IDS, build_dag_from_parts
@@ -60,13 +61,17 @@ def load_dags(folder: str | Path | None = None, *, maintenance: bool = True) -> 
         )
     deployment = read_settings()
     supervised = _is_supervised()
+    settings = CompileSettings(
+        deployment_environment=deployment.environment,
+        default_catalog=deployment.catalog,
+        allowed_spark_conf=tuple(deployment.allowed_spark_conf),
+    )
     loader = _Loader(
         ManifestFolder(
             root,
             deployment.environments,
-            deployment.environment,
-            deployment.catalog,
-            deployment.home / "cache" / "dags",
+            settings,
+            _cache_folder(deployment.home),
             ignore_syntax=conf.get("core", "dag_ignore_file_syntax", fallback="glob"),
             check=_handover_check(deployment) if supervised and get_parsing_context().dag_id is None else None,
         ),
@@ -79,6 +84,15 @@ def load_dags(folder: str | Path | None = None, *, maintenance: bool = True) -> 
         with _garbage_collection_paused():
             return loader.every_dag()
     return loader.one_dag(asked.dag_id, asked.task_id)
+
+
+def _cache_folder(home: Path) -> Path:
+    """Return where compiled manifests are kept; where the home is not this user's own, nothing is, and nothing is believed."""
+    try:
+        return private_home(home) / "cache" / "dags"
+    except DcpError as error:
+        log.warning("Compiled manifests are not kept: %s", error)
+        return Path(os.devnull, "cache")
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import pytest
 import dag_factory.cache
 import dag_factory.compilation
 import dag_factory.compiled
+from dag_factory.compiled import CompileSettings
 from dag_factory.folder import ManifestFolder
 from dag_factory.guard import Budget
 from tests.contract.loader.conftest import DagsFolder, dags_folder
@@ -123,7 +124,7 @@ def test_an_overrun_is_the_error_of_one_manifest(
 def test_the_overrun_costs_once(tmp_path: Path, misbehaving: Callable[[Misbehaviour], None], kind: str) -> None:
     misbehaving(loop)
     path = write_with(tmp_path / "dags", kind, "manifest", {}, "bad")
-    folder = lambda: ManifestFolder(tmp_path / "dags", ("local",), "local", "pedregal", tmp_path / "cache")  # noqa: E731
+    folder = lambda: ManifestFolder(tmp_path / "dags", ("local",), CompileSettings(), tmp_path / "cache")  # noqa: E731
     first = folder().load()
     began = time.process_time(), time.monotonic()
     again = folder().load()
@@ -142,7 +143,7 @@ def test_what_reads_a_file_before_it_overruns_is_looked_at_again_when_that_file_
     misbehaving(lambda: None)
     write_folder(tmp_path / "dags", {"daily.yaml": spark_job("daily", query_file="daily.sql")})
     sql = tmp_path / "dags" / "daily.sql"
-    folder = lambda: ManifestFolder(tmp_path / "dags", ("local",), "local", "pedregal", tmp_path / "cache")  # noqa: E731
+    folder = lambda: ManifestFolder(tmp_path / "dags", ("local",), CompileSettings(), tmp_path / "cache")  # noqa: E731
     assert "DCP160" in str(folder().load().errors["daily.yaml"])
     sql.write_text("SELECT FROM WHERE")
     assert "DCP144" in str(folder().load().errors["daily.yaml"])
@@ -193,7 +194,7 @@ def test_a_task_process_is_guarded_as_well(dags_folder: DagsFolder, misbehaving:
 def test_a_broken_manifest_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dag_factory.cache, "_SETTLED_SECONDS", -60.0)
     write_folder(tmp_path / "dags", {"daily.yaml": broken(spark_job("daily"))})
-    folder = lambda: ManifestFolder(tmp_path / "dags", ("local",), "local", "pedregal", tmp_path / "cache")  # noqa: E731
+    folder = lambda: ManifestFolder(tmp_path / "dags", ("local",), CompileSettings(), tmp_path / "cache")  # noqa: E731
     first = str(folder().load().errors["daily.yaml"])
 
     def none_again(*others: Any, **more: Any) -> Any:

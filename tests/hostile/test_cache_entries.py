@@ -11,6 +11,7 @@ import pytest
 
 import dag_factory.cache
 from dag_factory.cache import read_checked, write_checked
+from dag_factory.compiled import CompileSettings
 from dag_factory.folder import LoadedFolder, ManifestFolder
 from tests.support.manifests import broken, spark_job, write_folder
 
@@ -26,7 +27,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def folder(base: Path) -> ManifestFolder:
-    return ManifestFolder(base / "dags", ("local",), "local", "pedregal", base / "cache")
+    return ManifestFolder(base / "dags", ("local",), CompileSettings(), base / "cache")
 
 
 def told(loaded: LoadedFolder) -> tuple[Any, ...]:

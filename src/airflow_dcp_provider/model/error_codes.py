@@ -115,10 +115,11 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
         "bad SQL name",
         "Names of catalogs, databases, tables, columns and views have letters, digits and `_`, no digit first.",
     ),
-    "DCP138": ErrorCode("bad label", "Kubernetes would refuse the label, or it is one of the Spark Runner's own."),
+    "DCP138": ErrorCode("bad label", "Kubernetes would refuse the label, or only the platform sets it."),
     "DCP139": ErrorCode(
-        "Spark setting of the environment",
-        "The manifest's sparkConf sets what belongs to the environment (catalogs, class path, master); none would run the job.",
+        "Spark setting not allowed",
+        "A manifest may set certain Spark settings and readers' options, each with a value of its form. All else is the "
+        "platform's: catalogs, classes, Java options, logs, security. A connection may allow more (`allowed_spark_conf`).",
     ),
     "DCP140": ErrorCode(
         "name given twice",
@@ -143,10 +144,38 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
         "table cannot be found before the run",
         "A template names the table, or an older version of it is asked for.",
     ),
+    "DCP155": ErrorCode(
+        "not offered in templates",
+        "Templates are a part of Jinja: what leads to Python's own objects or runs without bound is left out.",
+    ),
+    "DCP156": ErrorCode(
+        "template too large",
+        "A template is longer, deeper or computes more than the limits allow; the manifest reference states them.",
+    ),
+    "DCP157": ErrorCode(
+        "template differs from run to run",
+        "A template asks the clock or chance, or writes something that has no text of its own, such as a function or a list.",
+    ),
+    "DCP158": ErrorCode(
+        "SQL reads files by their path",
+        "Files are read by a source with a `path`, so that lineage and rights are known; SQL reads tables.",
+    ),
+    "DCP159": ErrorCode(
+        "function not offered in SQL",
+        "The SQL would run code on the driver (`reflect`, `java_method`, a script), or name a table or function by a text.",
+    ),
     "DCP160": ErrorCode("file missing", "A file that the manifest names does not exist."),
     "DCP161": ErrorCode(
         "path leaves the folder",
         "A file that the manifest names is outside of the DAGs folder, directly or through a link.",
+    ),
+    "DCP162": ErrorCode(
+        "variable of Spark in SQL",
+        "Spark would put the value of `${...}`, also of an environment variable, into the SQL before it reads it.",
+    ),
+    "DCP163": ErrorCode(
+        "SQL too large",
+        "The SQL is longer, deeper or has more words than lint reads; the manifest reference states the limits.",
     ),
     "DCP165": ErrorCode("template does not parse", "A Jinja template has a mistake."),
     "DCP166": ErrorCode("name not defined in templates", "A template uses a name, filter or parameter that a run does not define."),
@@ -154,6 +183,11 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
         "date template without quotes",
         "In SQL a date is a text: `ds = 2024-01-05` compares with 2018, no row matches, and an overwrite empties the day.",
     ),
+    "DCP168": ErrorCode(
+        "parameter in SQL as it is",
+        "Whoever starts a run writes the parameter, and so a part of the SQL; `| sql` makes it a literal.",
+    ),
+    "DCP169": ErrorCode("literal inside of quotes", "`| sql` writes quotes of its own where they are needed."),
 }
 
 #: Plugins and DAGs, DCP180 to DCP199.
@@ -250,7 +284,8 @@ EXECUTION_CODES: dict[str, ErrorCode] = {
         "name taken by another owner", "A resource with the attempt's name exists and belongs to another manifest."
     ),
     "DCP311": ErrorCode(
-        "reserved Spark setting", "The manifest's sparkConf sets what belongs to the environment (catalogs, class path, master)."
+        "reserved Spark setting",
+        "The job's sparkConf, or an option of a source, is not among those that a manifest may set in this environment.",
     ),
     "DCP312": ErrorCode(
         "template cannot be rendered", "A template of the job uses a name that the run does not define, or fails as it is computed."
@@ -286,6 +321,14 @@ FAILURE_CODES: dict[str, ErrorCode] = {
     "DCP340": ErrorCode("driver out of memory", "The driver's heap was too small for what it had to hold."),
     "DCP341": ErrorCode("executor out of memory", "An executor or its container was ended for using too much memory."),
     "DCP342": ErrorCode("Spark's JVM ended", "Spark's process ended under the driver: memory ran out, or somebody ended it."),
+    "DCP343": ErrorCode(
+        "result is not the driver's own",
+        "The driver's log shows a result that the driver did not deliver: it ended early, and something else wrote that line.",
+    ),
+    "DCP344": ErrorCode(
+        "function not offered",
+        "A query calls a function that reaches out of SQL: one that calls Java, loads classes or fetches schemas.",
+    ),
     "DCP348": ErrorCode("write cannot be found", "The write ended well, but the table does not show it."),
     "DCP349": ErrorCode("driver failed", "The driver met a failure that it cannot explain; its log has the whole stack."),
     "DCP350": ErrorCode("driver crashed", "The Spark driver ended without reporting a result; the log's last lines say why."),
@@ -448,6 +491,11 @@ LOCAL_CODES: dict[str, ErrorCode] = {
     ),
     "DCP446": ErrorCode("store failed", "The store of executions did not answer or could not be migrated. Jobs are not affected."),
     "DCP447": ErrorCode("wrong local setting", "A setting of the local backend does not hold what it should."),
+    "DCP448": ErrorCode(
+        "home is not private",
+        "DCP_HOME belongs to another user, or every user of the machine may write to it: they could change what runs and read "
+        "credentials.",
+    ),
 }
 
 #: Clusters, DCP460 to DCP469: what an API server refused, or that it did not answer.

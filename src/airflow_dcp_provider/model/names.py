@@ -19,6 +19,18 @@ _DAG_ID = re.compile(r"[A-Za-z0-9_.-]+")
 _MAIL_USER = re.compile(r"[A-Za-z0-9_+~=-]+([.'][A-Za-z0-9_+~=-]+)*")
 _MAIL_DOMAIN = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?)*")
 
+#: Names that only this project, Spark, the operators or Kubernetes may give, wherever they end up: a label, an annotation, a tag,
+#: the summary of a snapshot. Whoever could write them could forge a proof, or make a pod look like another's.
+_OWN_MARK = re.compile(
+    r"(dcp|spark-runner)[./:].*"
+    r"|spark-(role|app-.*|exec-.*|version|driver-.*)"
+    r"|([^/]+\.)?(kubernetes\.io|k8s\.io|spark\.apache\.org|spark\.operator)(/.*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+
+# Characters that end a line or steer a terminal, in any of Unicode's planes that matter to logs.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
 
 def is_identifier(name: str) -> bool:
     """Whether ``name`` can be a database, table, column or view name without quoting (ASCII letters, digits, ``_``)."""
@@ -38,6 +50,16 @@ def is_namespace(name: str) -> bool:
 def is_dag_id(name: str) -> bool:
     """Whether Airflow accepts ``name`` as a DAG id (at most 250 characters)."""
     return bool(_DAG_ID.fullmatch(name)) and len(name) <= 250
+
+
+def is_own_mark(key: str) -> bool:
+    """Whether ``key`` is a label, an annotation or a property that no manifest and no connection may set."""
+    return bool(_OWN_MARK.fullmatch(key.strip()))
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether ``text`` is one line without control characters, and without ``${``, which Spark and Hadoop would replace."""
+    return "${" not in text and not _CONTROL.search(text)
 
 
 def is_email_address(text: str) -> bool:

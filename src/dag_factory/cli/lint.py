@@ -13,9 +13,9 @@ from pathlib import Path
 
 from airflow_dcp_provider.model.errors import ManifestError, Position, Problem
 from dag_factory.cli.kinds import check_kind
-from dag_factory.cli.manifests import ManifestFile, environment_of, find_files, not_a_manifest
+from dag_factory.cli.manifests import ManifestFile, environment_of, find_files, not_a_manifest, settings_of
 from dag_factory.cli.output import Output, count
-from dag_factory.compiled import CompiledManifest, CompileSettings, clashes, compile_manifest
+from dag_factory.compiled import CompiledManifest, clashes, compile_manifest
 from dag_factory.manifest.files import absolute
 from dag_factory.manifest.recognition import HEAD_BYTES, rough_fields, rough_text
 from dag_factory.manifest.regular_files import read_beginning
@@ -132,7 +132,7 @@ def _died(file: ManifestFile) -> tuple[Problem, ...]:
 
 def _compile(file: ManifestFile, environment: str) -> _Compiled:
     try:
-        return compile_manifest(absolute(file.path), file.root, (environment,), CompileSettings(environment))
+        return compile_manifest(absolute(file.path), file.root, (environment,), settings_of(environment))
     except ManifestError as error:
         return tuple(error.problems)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from airflow_dcp_provider.model.environment import canonical_environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, UsageError
+from airflow_dcp_provider.runner.spark_conf import entries_of, entry_fault
 from dag_factory.cli.kinds import check_kind
 from dag_factory.compiled import CompiledManifest, CompileSettings, compile_manifest
 from dag_factory.manifest.files import absolute
@@ -70,11 +72,17 @@ def compile_named(path: str, environment: str, kind: str | None) -> tuple[Compil
     if not is_there(Path(path)):
         raise UsageError(f"there is no file {path}", code="DCP205", hint="give the path of a manifest")
     file = ManifestFile(Path(path), root_of(Path(path)), named=True)
-    compiled = compile_manifest(absolute(file.path), file.root, (environment,), CompileSettings(environment))
+    compiled = compile_manifest(absolute(file.path), file.root, (environment,), settings_of(environment))
     if compiled is None:
         raise not_a_manifest(file)
     check_kind(kind, compiled.plugin, path)
     return compiled, file
+
+
+def settings_of(environment: str) -> CompileSettings:
+    """Return how manifests are read for a command: as Airflow's configuration says where that is in environment variables."""
+    entries = entries_of(os.environ.get("AIRFLOW__DCP__ALLOWED_SPARK_CONF", ""))
+    return CompileSettings(environment, allowed_spark_conf=tuple(entry for entry in entries if not entry_fault(entry)))
 
 
 def not_a_manifest(file: ManifestFile) -> UsageError:

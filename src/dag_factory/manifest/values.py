@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Callable
 
-from airflow_dcp_provider.model.names import is_dag_id, is_dns_label, is_identifier
+from airflow_dcp_provider.model.names import is_dag_id, is_dns_label, is_identifier, is_own_mark
 from airflow_dcp_provider.model.quantities import memory_bytes
 from dag_factory.manifest.moments import last_moment, utc_moment
 from dag_factory.manifest.node import Node
@@ -19,7 +19,6 @@ PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", 
 _ASSET = re.compile(r"iceberg://([^/]+)/([^/]+)/([^/]+)")
 _LABEL_KEY = re.compile(r"(?!.{254,}/)([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-_RESERVED_LABELS = "spark-runner/"
 
 
 def check_job_name(name: Node, problems: Problems) -> None:
@@ -51,8 +50,9 @@ def check_identifier(name: Node | None, what: str, problems: Problems) -> None:
 def check_labels(labels: Node | None, problems: Problems) -> None:
     """Record DCP138 for labels that Kubernetes would refuse or that the Spark Runner keeps for itself."""
     for key, value in (labels.fields if labels else {}).items():
-        if key.startswith(_RESERVED_LABELS):
-            problems.add("DCP138", f"the label `{key}` is the Spark Runner's own", value.key_position, "use another prefix")
+        if is_own_mark(key):
+            text = f"the label `{key}` is for the Spark Runner, an operator, Spark or Kubernetes to set"
+            problems.add("DCP138", text, value.key_position, "use another name or prefix")
         elif not _LABEL_KEY.fullmatch(key):
             hint = "use at most 63 letters, digits, `-`, `_` and `.`, with `prefix/` before them where needed"
             problems.add("DCP138", f"`{key}` cannot be a label's name", value.key_position, hint)

@@ -5,11 +5,12 @@ For each part there is a check, which records problems, and a reading, which giv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_dcp_provider.model.job import JobSpec
-from airflow_dcp_provider.runner.spark_conf import reserved_settings
+from airflow_dcp_provider.runner.spark_conf import refusals
+from airflow_dcp_provider.runner.spark_options import option_refusals
 from dag_factory.manifest.addresses import check_notifications
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems
@@ -17,8 +18,8 @@ from dag_factory.manifest.values import check_dates, check_executor_counts, chec
 from dag_factory.primitives.model import AirflowDag, CoreEtlJob, IcebergTable
 
 _TAG_LIMIT = 100
-#: Where a manifest says what is no setting of its ``sparkConf``.
-_FIELDS = {"spark.driver.memory": "resources.driver.memory"}
+#: A value that holds one of these has a template, and is checked once that is rendered.
+_TEMPLATES = ("{{", "{%", "{#")
 
 
 def check_resources(resources: Node | None, problems: Problems, *, mended: bool) -> None:
@@ -30,13 +31,38 @@ def check_resources(resources: Node | None, problems: Problems, *, mended: bool)
             check_executor_counts(resources.get("executor"), problems)
 
 
-def check_spark_conf(settings: Node | None, problems: Problems) -> None:
-    """Record DCP139 for settings that the Spark Runner refuses in every environment."""
-    found = settings.fields if settings else {}
-    # Only names count, values may be anything.
-    for name in reserved_settings(dict.fromkeys(found, "")):
-        hint = f"write `{_FIELDS[name]}` instead" if name in _FIELDS else "remove it; the environment's connection says what it is"
-        problems.add("DCP139", f"`{name}` is the environment's to set", found[name].key_position, hint)
+def check_spark_conf(settings: Node | None, problems: Problems, allowed: Iterable[str] = ()) -> None:
+    """Record DCP139 for settings and values that the Spark Runner refuses.
+
+    :param allowed: settings that an environment's connection allows besides those of every environment.
+    """
+    fields = settings.fields if settings else {}
+    for refusal in refusals(text_map(settings), allowed):
+        node = fields[refusal.name]
+        if refusal.of_value and _has_template(node):
+            continue
+        place = node.position if refusal.of_value else node.key_position
+        problems.add("DCP139", f"`{_shown(refusal.name)}`: {refusal.reason}", place, refusal.hint)
+
+
+def check_options(source: Node, problems: Problems) -> None:
+    """Record DCP139 for options of a source that its reader does not have here."""
+    options = source.get("options")
+    kind = source.get("type")
+    for refusal in option_refusals(kind.text if kind else "iceberg", text_map(options)):
+        node = options.fields[refusal.name] if options else source
+        if refusal.of_value and _has_template(node):
+            continue
+        place = node.position if refusal.of_value else node.key_position
+        problems.add("DCP139", f"`{_shown(refusal.name)}`: {refusal.reason}", place, refusal.hint)
+
+
+def _has_template(node: Node) -> bool:
+    return isinstance(node.value, str) and any(mark in node.value for mark in _TEMPLATES)
+
+
+def _shown(name: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in name[:200])
 
 
 def check_orchestration(orchestration: Node | None, problems: Problems) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import dag_factory.cache
 import dag_factory.compiled
 from dag_factory.cache import read_checked, write_checked
+from dag_factory.compiled import CompileSettings
 from dag_factory.folder import LoadedFolder, ManifestFolder
 from tests.support.manifests import broken, spark_job, write_folder
 
@@ -54,7 +55,7 @@ class Folder:
         write_folder(self.root, {f"{name}.yaml": text for name, text in manifests.items()})
 
     def manifests(self, cache: Path | None = None) -> ManifestFolder:
-        return ManifestFolder(self.root, self.environments, "local", self.catalog, cache or self.cache)
+        return ManifestFolder(self.root, self.environments, CompileSettings(default_catalog=self.catalog), cache or self.cache)
 
     def load(self) -> LoadedFolder:
         self.forget_compiled()
