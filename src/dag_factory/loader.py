@@ -35,6 +35,7 @@ from dag_factory.compilation import Check
 from dag_factory.dag import TASK_IDS, build_dag_from_parts
 from dag_factory.folder import ManifestFolder, gone
 from dag_factory.maintenance import DAG_ID, maintenance_dag
+from dag_factory.manifest.settings import CompileSettings
 from dag_factory.parts import DagParts
 
 log = logging.getLogger(__name__)
