@@ -110,8 +110,14 @@ class Problem:
 
         :raises TypeError: when they are those of something else; also ``KeyError``.
         """
-        position = data["position"]
-        return cls(**{**data, "position": Position(**position) if position else None})
+        place = data["position"]
+        position = Position(**place) if place else None
+        if position and not (isinstance(position.file, str) and type(position.line) is type(position.column) is int):
+            raise TypeError("a problem's position is of another kind")
+        problem = cls(**{**data, "position": position})
+        if not all(isinstance(getattr(problem, name), str) for name in ("code", "message", "hint", "line_text", "severity")):
+            raise TypeError("a problem's text is of another kind")
+        return problem
 
 
 def bounded(problems: Sequence[Problem]) -> tuple[Problem, ...]:
