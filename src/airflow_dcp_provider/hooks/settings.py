@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowConfigException, conf
 from airflow_dcp_provider.model.environment import DEFAULT_CATALOG, canonical_environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.home import dcp_home
+from airflow_dcp_provider.model.team_folders import TeamFolders, parse_team_folders
 from airflow_dcp_provider.runner.spark_conf import entries_of, entry_fault
 
 SECTION = "dcp"
@@ -29,6 +30,7 @@ class DcpSettings:
     :param max_local_executions: how many local Spark processes run at once.
     :param allowed_spark_conf: Spark settings that manifests may set in some environment besides those of every environment: lint
         and the reading of manifests know no connections.
+    :param team_folders: folder of manifests -> the teams that they may name, see :mod:`airflow_dcp_provider.model.team_folders`.
     :param maintenance_schedule: when the maintenance DAG runs: a cron expression, ``@hourly`` and its like; empty for no such DAG.
     :param store_conn_id: connection of the history's database; where it is not defined, a SQLite file in ``home``.
     """
@@ -43,6 +45,7 @@ class DcpSettings:
     store_conn_id: str
     maintenance_schedule: str = ""
     allowed_spark_conf: tuple[str, ...] = ()
+    team_folders: TeamFolders = ()
 
 
 def read_settings() -> DcpSettings:
@@ -70,6 +73,7 @@ def read_settings() -> DcpSettings:
         store_conn_id=_text("store_conn_id", "dcp_store"),
         maintenance_schedule=_text("maintenance_schedule", ""),
         allowed_spark_conf=_setting_names("allowed_spark_conf"),
+        team_folders=_team_folders(),
     )
 
 
@@ -93,6 +97,13 @@ def _setting_names(option: str) -> tuple[str, ...]:
                 hint="write names of Spark settings, or prefix.*, with commas between them",
             )
     return entries
+
+
+def _team_folders() -> TeamFolders:
+    try:
+        return parse_team_folders(_text("team_folders", ""))
+    except ValueError as error:
+        raise DcpEnvironmentError(f"[dcp] team_folders {error}", code="DCP417", hint="see docs/operating.md") from error
 
 
 def _positive(option: str, default: int) -> int:

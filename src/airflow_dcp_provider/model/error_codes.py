@@ -219,6 +219,10 @@ DAG_CODES: dict[str, ErrorCode] = {
         "not read yet",
         "The manifest is new and there was no time for it in this parse, or no process for it; the next parse goes on.",
     ),
+    "DCP189": ErrorCode(
+        "team of another folder",
+        "The deployment's option `[dcp] team_folders` binds the manifest's folder to other teams than the one that it names.",
+    ),
     "DCP190": ErrorCode("Airflow refuses the DAG", "The manifest is valid, but Airflow does not accept the DAG made from it."),
     "DCP191": ErrorCode("notifications cannot be sent", "The manifest asks for e-mail, and Airflow's smtp provider is missing."),
     "DCP193": ErrorCode("manifest is gone", "A task belongs to a DAG that no manifest in the folder makes any more."),

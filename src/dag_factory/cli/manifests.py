@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_dcp_provider.model.environment import canonical_environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, UsageError
+from airflow_dcp_provider.model.team_folders import parse_team_folders
 from airflow_dcp_provider.runner.spark_conf import entries_of, entry_fault
 from dag_factory.cli.kinds import check_kind
 from dag_factory.compiled import CompiledManifest, CompileSettings, compile_manifest
@@ -80,9 +81,17 @@ def compile_named(path: str, environment: str, kind: str | None) -> tuple[Compil
 
 
 def settings_of(environment: str) -> CompileSettings:
-    """Return how manifests are read for a command: as Airflow's configuration says where that is in environment variables."""
+    """Return how manifests are read for a command: as Airflow's configuration says where that is in environment variables.
+
+    :raises DcpEnvironmentError: DCP417 when a variable does not hold what it should.
+    """
     entries = entries_of(os.environ.get("AIRFLOW__DCP__ALLOWED_SPARK_CONF", ""))
-    return CompileSettings(environment, allowed_spark_conf=tuple(entry for entry in entries if not entry_fault(entry)))
+    try:
+        folders = parse_team_folders(os.environ.get("AIRFLOW__DCP__TEAM_FOLDERS", ""))
+    except ValueError as error:
+        raise DcpEnvironmentError(f"AIRFLOW__DCP__TEAM_FOLDERS {error}", code="DCP417", hint="see docs/operating.md") from error
+    allowed = tuple(entry for entry in entries if not entry_fault(entry))
+    return CompileSettings(environment, allowed_spark_conf=allowed, team_folders=folders)
 
 
 def not_a_manifest(file: ManifestFile) -> UsageError:
