@@ -329,14 +329,15 @@ def started_on_a_cluster(conf: dict[str, str], allowed: tuple[str, ...] = ()) ->
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", MANIFESTS)
 def test_lint_refuses_them_by_whatever_way_they_arrive(tmp_path: Path, kind: str, way: str) -> None:
-    # Some names cannot be keys of YAML, or are refused by its reader.
+    # Some names cannot be keys of YAML, or are refused by its reader. Of a manifest with very many problems not all are shown.
     names = [name for name in [*DANGEROUS, *MALFORMED] if name.isprintable() and 0 < len(name) < 200]
-    found = problems_of(tmp_path, kind, way, {**dict.fromkeys(names, "1"), **USEFUL})
-    assert {problem.code for problem in found} == {"DCP139"}
-    assert {name for name in names if not any(problem.message.startswith(f"`{name}`:") for problem in found)} == set()
-    assert len(found) == len(set(names))
-    expected = "defaults.yaml" if way == "defaults" else "attacked.yaml"
-    assert {problem.position.file for problem in found if problem.position} == {expected}
+    for some in (names[start : start + 40] for start in range(0, len(names), 40)):
+        problems = problems_of(tmp_path, kind, way, {**dict.fromkeys(some, "1"), **USEFUL})
+        assert {problem.code for problem in problems} == {"DCP139"}
+        assert {name for name in some if not any(problem.message.startswith(f"`{name}`:") for problem in problems)} == set()
+        assert len(problems) == len(set(some))
+        expected = "defaults.yaml" if way == "defaults" else "attacked.yaml"
+        assert {problem.position.file for problem in problems if problem.position} == {expected}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -373,10 +374,10 @@ def test_a_value_with_a_template_is_checked_once_it_is_rendered(tmp_path: Path, 
         started_locally({"spark.task.cpus": "2013-01-01"})
 
 
-@pytest.mark.parametrize("case", sorted(CASES.glob("*.yaml")), ids=lambda case: case.stem)
-def test_the_samples_are_refused(case: Path) -> None:
+@pytest.mark.parametrize("case", ["java-options", "conf-loads-code", "conf-name-injection", "snapshot-property"])
+def test_the_samples_are_refused(case: str) -> None:
     with pytest.raises(ManifestError) as error:
-        compile_manifest(case, CASES, ("local",), CompileSettings("local"))
+        compile_manifest(CASES / f"{case}.yaml", CASES, ("local",), CompileSettings("local"))
     assert {problem.code for problem in error.value.problems} == {"DCP139"}
 
 
