@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from airflow_dcp_provider.runner.backends.spark_command import spark_command
 from airflow_dcp_provider.runner.drivers import unsupported
 from airflow_dcp_provider.runner.spark_allowed import ALLOWED, KINDS
 from airflow_dcp_provider.runner.spark_conf import entry_fault, refusals, reserved_settings
+from airflow_dcp_provider.runner.spark_options import option_refusals
 from dag_factory.compiled import CompileSettings, compile_manifest
 from tests.hostile.manifests import KINDS as MANIFESTS
 from tests.hostile.manifests import WAYS, compile_with, problems_of
@@ -473,6 +475,15 @@ def test_a_job_with_many_refused_settings_is_one_short_error() -> None:
     assert error is not None
     assert len(error.message) < 2000
     assert "and 4990 more" in error.message
+
+
+def test_very_many_misspelt_names_are_judged_quickly() -> None:
+    names = {f"spark.sql.shuffle.partition{number}": "1" for number in range(20_000)}
+    began = time.process_time()
+    assert len(refusals(names)) == len(names)
+    assert len(option_refusals("csv", names)) == len(names)
+    # Looking for the nearest known name of each would take a minute.
+    assert time.process_time() - began < 5
 
 
 def test_ansi_mode_is_the_same_for_every_version_and_a_manifest_may_choose() -> None:
