@@ -11,8 +11,11 @@ from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
 from airflow_dcp_provider.runner.backends.kubernetes.names import APP_NAMES, DRIVER_CONTAINER, GROUP_VERSION, core_path
 from airflow_dcp_provider.runner.backends.kubernetes.problems import INVALID, NOT_FOUND, KubernetesProblem
 
-#: How many lines of the log's end are read for the result and the diagnosis.
-TAIL_LINES = 1000
+#: How many lines of the log's end are read for the result and the diagnosis; fewer, where so many are too long.
+TAIL_LINES = (1000, 100, 10)
+
+#: Most bytes of it. A server counts them from the first of the lines, so that a limit cuts the end off.
+_TAIL_BYTES = 4 * 1024 * 1024
 
 #: Bytes that a piece of the log may have beside what was asked for: time stamps, and lines that were read before.
 _SLACK = 64 * 1024
@@ -72,8 +75,14 @@ def events_of(api: KubernetesApi, namespace: str, names: list[str]) -> list[dict
 
 def log_end(api: KubernetesApi, namespace: str, pod: str) -> str | None:
     """Return the end of the driver's log, empty while there is none; None when it cannot be had now."""
+    text = ""
     try:
-        return api.text(f"{core_path(namespace, 'pods', pod)}/log", params={"container": DRIVER_CONTAINER, "tailLines": TAIL_LINES})
+        for lines in TAIL_LINES:
+            params = {"container": DRIVER_CONTAINER, "tailLines": lines, "limitBytes": _TAIL_BYTES}
+            text = api.text(f"{core_path(namespace, 'pods', pod)}/log", params=params)
+            if len(text.encode()) < _TAIL_BYTES:
+                break
+        return text
     except KubernetesProblem as problem:
         # The container has not started, or the pod has gone.
         return "" if problem.cause in {INVALID, NOT_FOUND} else None
