@@ -2,9 +2,10 @@
 SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
-UV_VERSION := 0.13.9
 # End-to-end tests wait half of their time; the third process computes meanwhile.
 WORKERS ?= 3
+# Further arguments of pytest, for example PYTEST_OPTIONS="-k overwrite".
+PYTEST_OPTIONS ?=
 export PYTHONPATH := $(CURDIR)
 # Airflow, Spark and the tests start hundreds of Python processes; without cached bytecode each compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
@@ -21,7 +22,7 @@ setup: .venv/.ready ## the environment alone, .venv
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or 3.12 is needed and was not found; install it or say where: make PYTHON=/path/to/python3.11"; exit 4; }
 	@echo "installing the locked dependencies into .venv (once, one to three minutes)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.txt
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r locks/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
@@ -36,10 +37,10 @@ demo: setup java ## Airflow, real Spark and real Iceberg on this machine, with t
 	@$(BIN)/python -m dev.demo
 
 test: setup java ## the whole suite on one machine: everything that needs no API server
-	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m "not kubernetes"
+	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m "not kubernetes" $(PYTEST_OPTIONS)
 
 test-kubernetes: setup java assets ## the suite on a real Kubernetes API server
-	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m kubernetes
+	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m kubernetes $(PYTEST_OPTIONS)
 
 test-wheel: setup java ## the wheel in clean environments, with the oldest and the newest Airflow
 	@$(BIN)/python -m dev.wheel
@@ -78,6 +79,7 @@ lock: ## resolve the lock files again
 	  extra="--extra local"; [ $$name = dev ] && extra="$$extra --extra postgres --group dev"; [ $$name = oldest ] && extra="$$extra locks/oldest.in"; \
 	  $(BIN)/uv pip compile pyproject.toml $$extra --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -q -o locks/$$name.txt || exit 1; \
 	done
+	@echo uv | $(BIN)/uv pip compile - --universal --generate-hashes --no-header --no-annotate --upgrade -q -o locks/uv.txt
 
 clean: ## remove everything that was made here
 	@[ ! -d .dcp/cluster ] || dev/cluster/down.sh --all

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Literal
 
 from airflow_dcp_provider.model.errors import ExecutionError
 from airflow_dcp_provider.model.job import CoreEtlSpec, JobSpec
-from airflow_dcp_provider.runner.spark_conf import reserved_settings
+from airflow_dcp_provider.runner.spark_conf import check_job
+
+#: Both become part of a command line and of a path in the image.
+_CLASS = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
 
 #: Ends of class names that mean our own ``core_etl`` driver: the documents' manifests name its JVM ancestor.
 CORE_ETL_MAIN_CLASSES = (".coreetl.spark.Main",)
@@ -25,11 +30,15 @@ def driver_of(core_etl: CoreEtlSpec, core_etl_main_classes: Collection[str] = CO
 
 
 def unsupported(
-    job: JobSpec, backend: str, core_etl_main_classes: Collection[str] = CORE_ETL_MAIN_CLASSES
+    job: JobSpec,
+    backend: str,
+    core_etl_main_classes: Collection[str] = CORE_ETL_MAIN_CLASSES,
+    allowed_spark_conf: Collection[str] = (),
 ) -> ExecutionError | None:
     """Return why ``job`` cannot be run by ``backend``, or None when it can.
 
     :param backend: the backend's name, for example ``local``.
+    :param allowed_spark_conf: settings that the environment leaves to manifests besides those of every environment.
     """
     if not job.rendered:
         return ExecutionError(
@@ -56,10 +65,26 @@ def unsupported(
             code="DCP305",
             hint="leave spec.coreEtl.mainClass out to use core_etl, or run the manifest in an environment with a cluster",
         )
-    if reserved := reserved_settings(job.spark_conf):
+    return _forbidden(job, allowed_spark_conf)
+
+
+def _forbidden(job: JobSpec, allowed_spark_conf: Collection[str]) -> ExecutionError | None:
+    if fault := _program_fault(job.core_etl):
         return ExecutionError(
-            f"{job.manifest_id} sets {', '.join(reserved)} in sparkConf, which is the environment's to set",
+            f"{job.manifest_id} {fault}",
             code="DCP311",
-            hint="remove the setting from the manifest; the environment's connection says which catalogs and cluster are used",
+            hint="a class is named as Java names it; a version is letters, digits, `.`, `_`, `+` and `-`, at most 63",
         )
+    try:
+        check_job(job, allowed_spark_conf)
+    except ExecutionError as error:
+        return error
     return None
+
+
+def _program_fault(core_etl: CoreEtlSpec) -> str:
+    if core_etl.main_class and not _CLASS.fullmatch(core_etl.main_class):
+        return f"names the main class {core_etl.main_class[:100]!r}, which is no name of a class"
+    if core_etl.version and not _VERSION.fullmatch(core_etl.version):
+        return f"names the driver's version {core_etl.version[:100]!r}, which is no version"
+    return ""

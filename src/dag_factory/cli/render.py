@@ -6,19 +6,17 @@ import argparse
 import datetime as dt
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_dcp_provider.model.templates import date_names, macros, render_job
 from dag_factory.cli.days import interval_of, moment_of
-from dag_factory.cli.located_yaml import origins, to_located_yaml, to_yaml
-from dag_factory.cli.manifests import compile_named, environment_of, not_a_manifest, parameters_of
+from dag_factory.cli.located_yaml import origins, to_located_yaml, to_written_yaml, to_yaml
+from dag_factory.cli.manifests import compile_named, environment_of, not_a_manifest, parameters_of, settings_of
 from dag_factory.cli.output import Output
 from dag_factory.cli.server_render import on_server
-from dag_factory.compiled import CompiledManifest, CompileSettings
+from dag_factory.compiled import CompiledManifest
 from dag_factory.compiler import resolve_one
-
-if TYPE_CHECKING:
-    from dag_factory.manifest.node import Node
+from dag_factory.manifest.files import absolute
 
 
 def render(options: argparse.Namespace, output: Output) -> int:
@@ -26,7 +24,7 @@ def render(options: argparse.Namespace, output: Output) -> int:
     environment, moment = environment_of(options.environment), moment_of(options.date)
     parameters = parameters_of(options.parameter)
     compiled, file = compile_named(options.manifest, environment, options.kind)
-    resolved = resolve_one(file.path.absolute(), file.root, environment, CompileSettings(environment))
+    resolved = resolve_one(absolute(file.path), file.root, environment, settings_of(environment))
     if resolved is None:
         raise not_a_manifest(file)
     values = template_values(compiled, environment, interval_of(compiled.dag.schedule, moment), parameters)
@@ -41,7 +39,8 @@ def render(options: argparse.Namespace, output: Output) -> int:
     data = {"environment": environment, "ds": values["ds"], **{name: parts[name] for name in wanted}}
     if options.origins:
         data["origins"] = origins(resolved.root)
-    output.result(data, _text(parts, wanted, resolved.root if options.origins else None, f"{environment}, {values['ds']}"))
+    to_text = to_located_yaml if options.origins else to_written_yaml
+    output.result(data, _text({**parts, "manifest": to_text(resolved.root)}, wanted, f"{environment}, {values['ds']}"))
     return 0
 
 
@@ -66,9 +65,9 @@ def template_values(
     }
 
 
-def _text(parts: Mapping[str, Any], wanted: list[str], located: Node | None, what: str) -> str:
+def _text(parts: Mapping[str, Any], wanted: list[str], what: str) -> str:
     texts = {
-        "manifest": lambda: to_located_yaml(located) if located else to_yaml(parts["manifest"]),
+        "manifest": lambda: str(parts["manifest"]),
         "plan": lambda: json.dumps(parts["plan"], indent=2, ensure_ascii=False) + "\n",
         "job": lambda: to_yaml(parts["job"]),
         "server": lambda: to_yaml(parts["server"]),

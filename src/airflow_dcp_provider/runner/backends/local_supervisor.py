@@ -78,6 +78,8 @@ def main() -> None:
     os.close(reader)
     # A session of its own: whatever ends the caller's process group does not end this one.
     os.setsid()
+    # Whatever it and Spark write is this user's alone.
+    os.umask(0o077)
 
     def ready() -> None:
         os.write(writer, b"1")

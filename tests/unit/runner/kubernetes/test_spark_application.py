@@ -20,8 +20,8 @@ from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import AttemptRequest
 from airflow_dcp_provider.model.images import Images
 from airflow_dcp_provider.model.job import CoreEtlSpec, DriverResources, ExecutorResources, JobSpec, ResourceSpec
+from airflow_dcp_provider.model.names import is_own_mark
 from airflow_dcp_provider.runner.backends.kubernetes.driver_files import files_config_map, kept_request
-from airflow_dcp_provider.runner.backends.kubernetes.names import RESERVED_LABELS
 from airflow_dcp_provider.runner.backends.kubernetes.spark_application import spark_application
 from airflow_dcp_provider.runner.backends.kubernetes.spark_settings import is_secret
 from tests.support.executions import job, request
@@ -177,7 +177,7 @@ class TestSizes:
     def test_a_number_of_executors_that_is_none_is_an_error(self):
         conf = {"spark.dynamicAllocation.enabled": "true", "spark.dynamicAllocation.maxExecutors": "many"}
         with pytest.raises(DcpEnvironmentError, match=r"maxExecutors of .* is `many`") as caught:
-            spec(spark_conf=conf)
+            spec(Environment("test", "kubeflow", spark_defaults=conf))
         assert caught.value.code == "DCP173"
 
 
@@ -186,11 +186,11 @@ class TestSettings:
         environment = Environment(
             "test",
             "kubeflow",
-            spark_defaults={"spark.a": "environment", "spark.b": "environment", "spark.sql.session.timeZone": "CET"},
+            spark_defaults={"spark.a": "environment", "spark.task.maxFailures": "5", "spark.sql.session.timeZone": "CET"},
             event_log_dir="s3a://logs",
         )
-        found = spec(environment, spark_conf={"spark.b": "manifest"})["sparkConf"]
-        assert (found["spark.a"], found["spark.b"]) == ("environment", "manifest")
+        found = spec(environment, spark_conf={"spark.task.maxFailures": "7"})["sparkConf"]
+        assert (found["spark.a"], found["spark.task.maxFailures"]) == ("environment", "7")
         assert found["spark.sql.session.timeZone"] == "UTC"
         assert (found["spark.eventLog.enabled"], found["spark.eventLog.dir"]) == ("true", "s3a://logs")
         assert "spark.eventLog.enabled" not in spec()["sparkConf"]
@@ -294,7 +294,7 @@ class TestSecrets:
 
     def test_the_name_of_a_key_at_aws_is_no_secret(self):
         key = {"spark.hadoop.fs.s3a.encryption.key": "arn:aws:kms:eu-west-1:1:key/2"}
-        assert spec(spark_conf=key)["sparkConf"].items() >= key.items()
+        assert spec(Environment("test", "kubeflow", spark_defaults=key))["sparkConf"].items() >= key.items()
 
     @pytest.mark.parametrize(
         "name",
@@ -346,7 +346,7 @@ class TestPods:
             assert labels["spark-runner/execution-id"] == asked().ref.execution_id
             assert labels["spark-runner/attempt"] == "1"
             assert labels["cost"] == "ml"
-            assert not RESERVED_LABELS & set(labels)
+            assert [name for name in labels if is_own_mark(name) and not name.startswith("spark-runner/")] == []
             assert all(len(value) <= 63 and " " not in value for value in labels.values())
 
     def test_a_label_of_ours_cannot_be_taken(self):
@@ -385,8 +385,8 @@ class TestPods:
         environment = Environment(
             "prod", "kubeflow", opentelemetry_agent="/otel.jar", spark_defaults={"spark.executor.extraJavaOptions": "-Xss4m"}
         )
-        found = spec(environment, spark_conf={"spark.driver.extraJavaOptions": "-Da=b"})
-        assert found["driver"]["javaOptions"].startswith("-Da=b -javaagent:/otel.jar ")
+        found = spec(environment)
+        assert found["driver"]["javaOptions"].startswith("-javaagent:/otel.jar ")
         assert found["executor"]["javaOptions"].startswith("-Xss4m -javaagent:/otel.jar ")
 
     def test_a_batch_scheduler_gets_the_class(self):

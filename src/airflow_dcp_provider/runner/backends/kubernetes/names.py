@@ -48,9 +48,6 @@ APP_NAMES = {
 #: Spark's own name for the driver's container.
 DRIVER_CONTAINER = "spark-kubernetes-driver"
 
-#: Labels that Spark keeps for its own bookkeeping; with one of them in a resource, Spark refuses to start the driver.
-RESERVED_LABELS = frozenset({"spark-role", "spark-app-selector", "spark-exec-id", "spark-app-name"})
-
 
 def labels(request: AttemptRequest) -> dict[str, str]:
     """Return the labels of everything that belongs to the attempt; they lead back to it without a database."""

@@ -11,7 +11,7 @@ from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import AttemptRequest
 from airflow_dcp_provider.model.job import JobSpec
-from airflow_dcp_provider.model.names import label_value
+from airflow_dcp_provider.model.names import is_own_mark, label_value
 from airflow_dcp_provider.model.quantities import memory_bytes
 from airflow_dcp_provider.runner.backends.kubernetes.credentials import secret_mounts, secret_variables, secret_volumes
 from airflow_dcp_provider.runner.backends.kubernetes.driver_files import IMAGE_MAIN, JOB_SPEC, MAIN, MOUNT
@@ -21,7 +21,6 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import (
     REPORTS,
     REPORTS_IN_MESSAGE,
     REQUEST,
-    RESERVED_LABELS,
     files_name,
     labels,
 )
@@ -171,15 +170,19 @@ def _pod(request: AttemptRequest, job: JobSpec, environment: Environment, role: 
             attributes=f"dcp.execution.id={request.ref.execution_id},dcp.attempt={request.ref.attempt},spark.role={role}",
         )
         # The operator takes this field instead of the setting, so both stand in it.
-        asked = {**environment.spark_defaults, **job.spark_conf}.get(f"spark.{role}.extraJavaOptions", "")
+        asked = environment.spark_defaults.get(f"spark.{role}.extraJavaOptions", "")
         found["javaOptions"] = f"{asked} {agent}".strip()
     return found
 
 
 def _pod_labels(job: JobSpec, environment: Environment) -> dict[str, str]:
-    """Return the manifest's and the environment's labels; those that Spark keeps for itself are left out."""
-    given = {**environment.labels, **job.labels}
-    return {key: label_value(str(value)) for key, value in given.items() if key not in RESERVED_LABELS}
+    """Return the manifest's and the environment's labels, without those that are neither's to set.
+
+    With one of Spark's own labels in a resource, Spark refuses to start the driver; with one of ours or an operator's, a pod could
+    pass for another attempt's.
+    """
+    both = {**environment.labels, **job.labels}
+    return {key: label_value(str(value)) for key, value in both.items() if not is_own_mark(key)}
 
 
 def _overhead(role: str, memory: str, job: JobSpec, environment: Environment) -> dict[str, str]:
