@@ -148,6 +148,15 @@ def _read(sql: SqlText, catalogs: frozenset[str]) -> SqlReading:
     if not isinstance(tree, exp.Query | exp.Values):
         text = f"the SQL is {_kind(tree)}, and a transformation is a query"
         return SqlReading((SqlProblem("DCP145", text, "write a SELECT; tables are written by sinks", sql.origin(0)),))
+    try:
+        return _said(tree, sql, catalogs)
+    except RecursionError:
+        # Long chains of operators are read in a loop, but some of their properties one below the other.
+        return SqlReading((too_deep(),))
+
+
+def _said(tree: Any, sql: SqlText, catalogs: frozenset[str]) -> SqlReading:
+    """Return what a query says, from its syntax tree."""
     tables, problems = _tables(tree, sql, catalogs)
     columns = _columns(tree, sql)
     return SqlReading(
