@@ -41,11 +41,11 @@ UNIT = "tests/unit/core_etl"
 #: What is tried by default: a module, and the tests that are to kill its mutants. None of them starts Spark.
 SUITES: dict[str, tuple[str, ...]] = {
     "src/airflow_dcp_provider/tables/schema.py": ("tests/unit/tables/test_schema.py",),
-    f"{CORE}/column_types.py": (f"{UNIT}/test_column_types.py",),
-    f"{CORE}/shape.py": (f"{UNIT}/test_shape.py",),
-    f"{CORE}/proof.py": (f"{UNIT}/test_proof.py", f"{UNIT}/test_shape.py"),
-    f"{CORE}/spec.py": (f"{UNIT}/test_spec.py",),
-    f"{CORE}/commits.py": (f"{UNIT}/test_commits.py",),
+    f"{CORE}/column_types.py": (f"{UNIT}/test_column_types.py", f"{UNIT}/test_type_rules.py"),
+    f"{CORE}/shape.py": (f"{UNIT}/test_shape.py", f"{UNIT}/test_placing.py"),
+    f"{CORE}/proof.py": (f"{UNIT}/test_proof.py",),
+    f"{CORE}/spec.py": (f"{UNIT}/test_spec.py", f"{UNIT}/test_spec_rules.py"),
+    f"{CORE}/commits.py": (f"{UNIT}/test_commits.py", f"{UNIT}/test_commit_waits.py"),
 }
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
