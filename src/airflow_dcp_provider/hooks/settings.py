@@ -27,6 +27,7 @@ class DcpSettings:
     :param java_home: the Java that local Spark uses, or empty to find one.
     :param max_local_executions: how many local Spark processes run at once.
     :param maintenance_schedule: when the maintenance DAG runs: a cron expression, ``@hourly`` and its like; empty for no such DAG.
+    :param spark_homes: where local Sparks of other versions are, a list like PATH.
     :param store_conn_id: connection of the history's database; where it is not defined, a SQLite file in ``home``.
     """
 
@@ -39,6 +40,7 @@ class DcpSettings:
     max_local_executions: int
     store_conn_id: str
     maintenance_schedule: str = ""
+    spark_homes: str = ""
 
 
 def read_settings() -> DcpSettings:
@@ -65,6 +67,7 @@ def read_settings() -> DcpSettings:
         max_local_executions=_positive("max_local_executions", 2),
         store_conn_id=_text("store_conn_id", "dcp_store"),
         maintenance_schedule=_text("maintenance_schedule", ""),
+        spark_homes=_text("spark_homes", ""),
     )
 
 

@@ -8,7 +8,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+from dev.image import build_arguments
+
 from airflow_dcp_provider.core_etl.bundle import build_zip
+from airflow_dcp_provider.model.spark_versions import DEFAULT_SPARK_VERSION, SPARK_VERSIONS, SparkVersion
 from airflow_dcp_provider.runner.backends.kubernetes.driver_files import IMAGE_MAIN
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
@@ -35,6 +39,44 @@ def test_every_version_is_a_build_argument() -> None:
     code = [line for line in TEXT.splitlines() if not line.startswith(("#", "ARG "))]
     assert [line for line in code if re.search(r"\d+\.\d+", line)] == []
     assert "latest" not in "\n".join(code)
+
+
+@pytest.mark.parametrize("row", SPARK_VERSIONS.values(), ids=lambda row: row.name)
+def test_each_version_of_spark_is_a_set_of_arguments(row: SparkVersion) -> None:
+    """The defaults are those of the default version; the documents' table has each row."""
+    known = dict(re.findall(r"^ARG (\w+)=(\S+)$", TEXT, re.MULTILINE))
+    arguments = build_arguments(row)
+    assert set(arguments) <= set(known)
+    if row.name == DEFAULT_SPARK_VERSION:
+        assert {key: known[key] for key in arguments} == arguments
+    page = (DEPLOY.parent / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    assert f"| {row.name} | `{' '.join(f'{key}={value}' for key, value in arguments.items())}` |" in page
+    operating = (DEPLOY.parent / "docs" / "operating.md").read_text(encoding="utf-8")
+    java = f"{row.javas[0]} ({' and '.join(map(str, row.javas[1:]))} work{'s' if len(row.javas) == 2 else ''})"
+    assert f"| `{row.name}` | {row.pyspark}, Scala {row.scala} | {row.iceberg} | {java} |" in operating
+
+
+@pytest.mark.parametrize(
+    ("arguments", "jars"),
+    [
+        ({}, ("spark-connect_2.12:3.5.7", "unitycatalog-spark_2.12:0.2.0", "aws-java-sdk-bundle:1.12.262")),
+        (build_arguments(SPARK_VERSIONS["4.1"]), ("unitycatalog-spark_2.13:0.2.0", "awssdk:bundle:", "runtime-4.1_2.13:1.12.0")),
+        ({"UNITY_CATALOG_VERSION": ""}, ("spark-connect_2.12:3.5.7",)),
+    ],
+)
+def test_the_connectors_are_those_of_the_version(arguments: dict[str, str], jars: tuple[str, ...], tmp_path: Path) -> None:
+    """The stage's own command, with a Maven that only says what it is asked for."""
+    (command,) = re.findall(r"^RUN (unity=.*?)(?=\n\n)", TEXT, re.MULTILINE | re.DOTALL)
+    maven = tmp_path / "mvn"
+    maven.write_text('#!/bin/sh\necho "$@"\n')
+    maven.chmod(0o755)
+    variables = {**dict(re.findall(r"^ARG (\w+)=(\S+)$", TEXT, re.MULTILINE)), **arguments, "PATH": f"{tmp_path}:/bin:/usr/bin"}
+    script = command.replace("\\\n", " ")
+    done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, check=True, env=variables)
+    for jar in jars:
+        assert jar in done.stdout
+    assert ("spark-connect" in done.stdout) == (variables["SPARK_VERSION"].startswith("3."))
+    assert ("unitycatalog" in done.stdout) == bool(variables["UNITY_CATALOG_VERSION"])
 
 
 def test_images_and_jars_name_no_host() -> None:
