@@ -5,6 +5,8 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 # End-to-end tests wait half of their time; the third process computes meanwhile.
 WORKERS ?= 3
+# Further arguments of pytest, for example PYTEST_OPTIONS="-k overwrite".
+PYTEST_OPTIONS ?=
 export PYTHONPATH := $(CURDIR)
 # Airflow, Spark and the tests start hundreds of Python processes; without cached bytecode each compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
@@ -36,13 +38,13 @@ demo: setup java ## Airflow, real Spark and real Iceberg on this machine, with t
 	@$(BIN)/python -m dev.demo
 
 test: setup java ## the whole suite on one machine: everything that needs no API server
-	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m "not kubernetes"
+	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m "not kubernetes" $(PYTEST_OPTIONS)
 
 test-spark: setup java ## the driver and the examples on every version of Spark: make test-spark [SPARK="4.0 4.1"]
 	@$(BIN)/python -m dev.spark $(SPARK)
 
 test-kubernetes: setup java assets ## the suite on a real Kubernetes API server
-	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m kubernetes
+	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m kubernetes $(PYTEST_OPTIONS)
 
 test-wheel: setup java ## the wheel in clean environments, with the oldest and the newest Airflow
 	@$(BIN)/python -m dev.wheel

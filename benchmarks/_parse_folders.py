@@ -141,9 +141,10 @@ def write_manifests(folder: Path, count: int) -> Path:
 def write_hand_written(folder: Path, manifests: Path) -> Path:
     """Write one file that holds by hand what the manifests become; return it."""
     from dag_factory.folder import ManifestFolder
+    from dag_factory.manifest.settings import CompileSettings
 
     folder.mkdir(parents=True)
-    loaded = ManifestFolder(manifests, ("local",), "local", "pedregal", folder / "cache").load()
+    loaded = ManifestFolder(manifests, ("local",), CompileSettings(), folder / "cache").load()
     if loaded.errors:
         raise SystemExit("\n".join(str(error) for error in loaded.errors.values()))
     file = folder / "hand_written.py"

@@ -13,6 +13,7 @@ import importlib
 import json
 import logging
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -40,13 +41,19 @@ def main() -> None:
     samples = []
     for _ in range(given.repeat):
         gc.collect()
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall, cpu = time.perf_counter(), _cpu()
         bag = DagBag(given.file, safe_mode=True, load_op_links=False, bundle_path=given.file.parent)
-        samples.append((time.process_time() - cpu, time.perf_counter() - wall))
+        samples.append((_cpu() - cpu, time.perf_counter() - wall))
     if bag.import_errors:
         raise SystemExit(str(bag.import_errors))
     best = sorted(samples)[len(samples) // 2]
     print(json.dumps({"cpu": best[0], "wall": best[1], "dags": len(bag.dags)}))
+
+
+def _cpu() -> float:
+    """Return the CPU seconds of this process and of the children that it has waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 if __name__ == "__main__":

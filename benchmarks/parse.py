@@ -79,6 +79,7 @@ def _home(base: Path, dcp_home: str = "") -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         # On a busy machine the first parse of thousands may need more than Airflow's 30 s; the measure here is CPU time.
         "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
+        "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "300",
         "DCP_HOME": str(base / (dcp_home or "dcp")),
         "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]),
     }

@@ -91,6 +91,12 @@ def _options() -> dict[str, dict[str, Any]]:
             "",
             "@hourly",
         ),
+        "allowed_spark_conf": _option(
+            "Spark settings that manifests may set in some environment besides those of every environment, with commas between "
+            "them: names, or prefix.*. Lint and the reading of manifests know no connections; the environment's has to allow them.",
+            "",
+            "spark.sql.sources.default",
+        ),
         "store_conn_id": _option(
             "Connection of the database of the executions' history. Where it is not defined, a SQLite file in the home folder.",
             "dcp_store",

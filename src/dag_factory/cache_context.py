@@ -22,7 +22,7 @@ from dag_factory.cache import read_checked, write_checked
 PLUGIN_GROUP = "dcp.plugins"
 
 #: Raised when the form of cache entries changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 def cache_context(settings: object, cache_home: Path) -> str:
@@ -54,11 +54,17 @@ def _plugins(installed: str, cache_home: Path) -> list[tuple[str, str]]:
     """Return name and target of every plugin entry point, from the memo of this list of packages if there is one."""
     memo = cache_home / "plugins.json"
     data = read_checked(memo)
-    if data and data["installed"] == installed:
+    if data and data.get("installed") == installed and _are_pairs(data.get("plugins")):
         return [(name, value) for name, value in data["plugins"]]
     found = sorted({(point.name, point.value) for point in importlib.metadata.entry_points(group=PLUGIN_GROUP)})
     write_checked(memo, {"installed": installed, "plugins": found})
     return found
+
+
+def _are_pairs(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(each, str) for each in pair) for pair in value
+    )
 
 
 def _source_state(packages: Iterable[str]) -> list[tuple[str, int, int]]:

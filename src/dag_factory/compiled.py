@@ -6,16 +6,25 @@ itself is :mod:`dag_factory.compiler`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_dcp_provider.model.errors import ManifestError, Position, Problem
+from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem, UsageError
 from airflow_dcp_provider.model.job import Column
+from airflow_dcp_provider.model.texts import cut
 from dag_factory.manifest.settings import CompileSettings
 from dag_factory.plugins.plan import LogicalPlan
 from dag_factory.primitives.model import AirflowDag, CoreEtlJob, IcebergTable
+
+if TYPE_CHECKING:
+    from dag_factory.manifest.files import FolderFiles
+
+log = logging.getLogger(__name__)
 
 __all__ = ["CompileSettings", "CompiledFolder", "CompiledManifest", "clashes", "compile_folder", "compile_manifest"]
 
@@ -50,6 +59,11 @@ class CompiledManifest:
     absent: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
+    @property
+    def dag_id(self) -> str:
+        """The DAG's id."""
+        return self.dag.dag_id
+
     def to_dict(self) -> dict[str, Any]:
         """Return the manifest as JSON-ready values; :meth:`from_dict` reads it back to an equal value."""
         return {
@@ -79,7 +93,7 @@ class CompiledManifest:
                 "plans": {name: LogicalPlan(**plan) for name, plan in data["plans"].items()},
                 "files": tuple(data["files"]),
                 "absent": tuple(data["absent"]),
-                "warnings": tuple(_problem(warning) for warning in data["warnings"]),
+                "warnings": tuple(Problem.from_dict(warning) for warning in data["warnings"]),
             }
         )
 
@@ -102,11 +116,6 @@ def _table(data: Mapping[str, Any]) -> IcebergTable:
     )
 
 
-def _problem(data: Mapping[str, Any]) -> Problem:
-    position = data["position"]
-    return Problem(**{**data, "position": Position(**position) if position else None})
-
-
 @dataclass(frozen=True)
 class CompiledFolder:
     """Every manifest of a DAGs folder.
@@ -121,18 +130,48 @@ class CompiledFolder:
     warnings: tuple[Problem, ...] = ()
 
 
-def compile_manifest(path: Path, root: Path, environments: Sequence[str], settings: CompileSettings) -> CompiledManifest | None:
+def compile_manifest(
+    path: Path, root: Path, environments: Sequence[str], settings: CompileSettings, *, files: FolderFiles | None = None
+) -> CompiledManifest | None:
     """Compile one manifest of a DAGs folder; pure but for the reading of files in the folder.
 
     :param path: the manifest, below ``root``.
     :param environments: the deployment's environments; its own is compiled as well.
+    :param files: reads the folder's files and records which; made when it is not given.
     :returns: the manifest, or None for foreign YAML.
-    :raises ManifestError: with every problem that was found, in the order of their places.
+    :raises ManifestError: with every problem that was found, in the order of their places; DCP195 when reading it failed in a way
+        that nobody expected.
     :raises UsageError: DCP200 when ``path`` is not below ``root``.
     """
     from dag_factory.compiler import compile_one
 
-    return compile_one(path, root, environments, settings)
+    with faults_of(path, root):
+        return compile_one(path, root, environments, settings, files)
+
+
+@contextlib.contextmanager
+def faults_of(path: Path, root: Path) -> Iterator[None]:
+    """Turn whatever fails while one manifest is read into that manifest's error, so that it never ends the reading of others.
+
+    :raises ManifestError: with the code of the error where it has one, else DCP195: a mistake of a plugin or of this project, or a
+        manifest that a library cannot cope with.
+    """
+    try:
+        yield
+    except (ManifestError, UsageError):
+        raise
+    except DcpError as error:
+        raise _fault(path, root, error.code, error.message, error.hint) from error
+    except Exception as error:
+        # Its text may be as long as what it is about.
+        log.debug("Reading the manifest %s failed", path, exc_info=True)
+        text = f"reading the manifest failed: {type(error).__name__}: {cut(str(error), 200)}"
+        raise _fault(path, root, "DCP195", text, "simplify it; where nothing in it is odd, report it") from error
+
+
+def _fault(path: Path, root: Path, code: str, text: str, hint: str) -> ManifestError:
+    name = Path(os.path.relpath(path, root)).as_posix()
+    return ManifestError([Problem.at_line(code, text, Position(name, 1, 1), hint)])
 
 
 def compile_folder(root: Path, environments: Sequence[str], settings: CompileSettings) -> CompiledFolder:
@@ -142,22 +181,42 @@ def compile_folder(root: Path, environments: Sequence[str], settings: CompileSet
     return compile_all(root, environments, settings)
 
 
-def clashes(manifests: Sequence[CompiledManifest]) -> dict[str, ManifestError]:
+class Identified(Protocol):
+    """A manifest with what must be its own in a folder."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def manifest_id(self) -> str: ...
+    @property
+    def dag_id(self) -> str: ...
+
+
+#: How many others are named in the error of a manifest that shares an id with them.
+_NAMED_OTHERS = 5
+
+
+def clashes(manifests: Iterable[Identified]) -> dict[str, ManifestError]:
     """Return the errors of manifests that cannot be used together, by path: one id (DCP180) or one DAG id (DCP181) for several.
 
     Every one of them has the error, because none of them can be told to be the right one.
     """
-    found: dict[str, list[Problem]] = {}
+    problems: dict[str, Problem] = {}
+    whole = list(manifests)
     for code, what, key in (("DCP180", "manifest id", "manifest_id"), ("DCP181", "DAG id", "dag_id")):
-        groups: dict[str, list[CompiledManifest]] = {}
-        for each in manifests:
-            groups.setdefault(each.manifest_id if key == "manifest_id" else each.dag.dag_id, []).append(each)
-        for name, group in groups.items():
-            for each in group if len(group) > 1 else ():
-                others = ", ".join(f"`{other.path}`" for other in group if other is not each)
-                if code == "DCP181" and any(problem.code == "DCP180" for problem in found.get(each.path, ())):
-                    continue
-                text = f"the {what} `{name}` of `{each.path}` is also that of {others}"
-                hint = "rename or remove all but one of them"
-                found.setdefault(each.path, []).append(Problem(code, text, Position(each.path, 1, 1), hint))
-    return {path: ManifestError(problems) for path, problems in found.items()}
+        groups: dict[str, list[str]] = {}
+        for each in whole:
+            groups.setdefault(getattr(each, key), []).append(each.path)
+        for name, paths in groups.items():
+            for path in paths if len(paths) > 1 else ():
+                if path not in problems:
+                    text = f"the {what} `{name}` of `{path}` is also that of {_others(path, paths)}"
+                    problems[path] = Problem(code, text, Position(path, 1, 1), "rename or remove all but one of them")
+    return {path: ManifestError([problem]) for path, problem in problems.items()}
+
+
+def _others(path: str, paths: Sequence[str]) -> str:
+    """Name the others of a group, a few of many, in the same time however many there are."""
+    named = [other for other in paths[: _NAMED_OTHERS + 1] if other != path][:_NAMED_OTHERS]
+    further = len(paths) - 1 - len(named)
+    return ", ".join(f"`{other}`" for other in named) + (f" and {further} more" if further else "")

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from airflow_dcp_provider.model.errors import ManifestError, Position, Problem, UsageError
-from dag_factory.compiled import CompiledFolder, CompiledManifest, clashes
+from dag_factory.compiled import CompiledFolder, CompiledManifest, clashes, compile_manifest, faults_of
 from dag_factory.manifest.defaults import read_defaults
 from dag_factory.manifest.discovery import discover
-from dag_factory.manifest.files import FolderFiles
+from dag_factory.manifest.files import FolderFiles, absolute, check_file_name
 from dag_factory.manifest.layers import (
     ENVIRONMENTS,
     Layer,
@@ -29,7 +29,8 @@ from dag_factory.manifest.layers import (
 from dag_factory.manifest.mending import NOWHERE
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, hint_for
-from dag_factory.manifest.recognition import rough_fields, top_fields, unknown_kind
+from dag_factory.manifest.recognition import HEAD_BYTES, rough_fields, rough_text, top_fields, unknown_kind
+from dag_factory.manifest.regular_files import read_beginning
 from dag_factory.manifest.resolved import ResolvedManifest
 from dag_factory.manifest.schema_check import SchemaChecker
 from dag_factory.manifest.settings import CompileSettings
@@ -39,16 +40,22 @@ from dag_factory.plugins.job_places import job_places
 from dag_factory.plugins.plan import LogicalPlan
 from dag_factory.plugins.registry import Registry, load_registry
 from dag_factory.primitives.model import AirflowDag, ContinuousJob, CoreEtlJob, IcebergTable, Primitive
+from dag_factory.storable import asset_faults, dag_faults
+
+#: So many of a DAG's faults are reported at once.
+_MOST_FAULTS = 20
 
 
-def compile_one(path: Path, root: Path, environments: Sequence[str], settings: CompileSettings) -> CompiledManifest | None:
+def compile_one(
+    path: Path, root: Path, environments: Sequence[str], settings: CompileSettings, files: FolderFiles | None = None
+) -> CompiledManifest | None:
     """See :func:`dag_factory.compiled.compile_manifest`."""
-    # Not resolved: a manifest's own path counts, also where it is reached through a link.
-    path, root = path.absolute(), root.absolute()
+    # Without `..`, but not resolved: a manifest's own path counts, also where it is reached through a link.
+    path, root = absolute(path), absolute(root)
     if not path.is_relative_to(root):
         hint = "name the DAGs folder that the manifest is in, in the same way as the manifest"
         raise UsageError(f"{path} is not below the folder {root}", hint=hint)
-    files = FolderFiles(root, settings)
+    files = files or FolderFiles(root, settings)
     recognised = _recognise(path, files, load_registry())
     if recognised is None:
         return None
@@ -67,7 +74,25 @@ def compile_one(path: Path, root: Path, environments: Sequence[str], settings: C
     problems.extend(each for each in merging.sorted() if sound or each.code not in {"DCP120", "DCP122"})
     found = _resolve(plugin, variants, files.name_of(path), files, problems, sound=sound)
     problems.raise_errors()
-    return _assemble(plugin, found, _wanted(environments, settings), problems.warnings)
+    manifest = _assemble(plugin, found, _wanted(environments, settings), problems.warnings)
+    _check_dag(manifest)
+    return manifest
+
+
+def _check_dag(manifest: CompiledManifest) -> None:
+    """Refuse a DAG that the columns of Airflow's database cannot hold.
+
+    :raises ManifestError: DCP185.
+    """
+    uris = {sink.asset_uri for job in manifest.jobs.values() for sink in job.job.core_etl.job.sinks}
+    texts = [*dag_faults(asdict(manifest.dag)), *asset_faults(sorted(uris))]
+    if texts:
+        where = Position(manifest.path, 1, 1)
+        hint = "Airflow keeps these values in columns of its database; make them shorter or smaller"
+        problems = [
+            Problem("DCP185", f"Airflow's database cannot keep the DAG: {text}", where, hint) for text in texts[:_MOST_FAULTS]
+        ]
+        raise ManifestError(problems)
 
 
 def resolve_one(path: Path, root: Path, environment: str, settings: CompileSettings) -> ResolvedManifest | None:
@@ -75,8 +100,13 @@ def resolve_one(path: Path, root: Path, environment: str, settings: CompileSetti
 
     :raises ManifestError: when it cannot be read or merged; whether it makes sense is :func:`compile_one`'s to say.
     """
-    # Not resolved: a manifest's own path counts, also where it is reached through a link.
-    path, root = path.absolute(), root.absolute()
+    with faults_of(path, root):
+        return _resolved(path, root, environment, settings)
+
+
+def _resolved(path: Path, root: Path, environment: str, settings: CompileSettings) -> ResolvedManifest | None:
+    # Without `..`, but not resolved: a manifest's own path counts, also where it is reached through a link.
+    path, root = absolute(path), absolute(root)
     if not path.is_relative_to(root):
         hint = "name the DAGs folder that the manifest is in, in the same way as the manifest"
         raise UsageError(f"{path} is not below the folder {root}", hint=hint)
@@ -99,7 +129,7 @@ def compile_all(root: Path, environments: Sequence[str], settings: CompileSettin
     names = FolderFiles(root, settings)
     for path in discover(root):
         try:
-            manifest = compile_one(path, root, environments, settings)
+            manifest = compile_manifest(path, root, environments, settings)
         except ManifestError as error:
             errors[names.name_of(path)] = error
         else:
@@ -125,7 +155,8 @@ def _recognise(path: Path, files: FolderFiles, registry: Registry) -> tuple[Plug
     if rough and not _is_ours(rough, registry, files.settings):
         return None
     if unreadable is not None:
-        if rough:
+        # What is too large to be read and no text either is nothing that somebody keeps here on purpose.
+        if rough or (unreadable.code == "DCP102" and "\0" in text):
             raise unreadable
         return None
     try:
@@ -137,6 +168,7 @@ def _recognise(path: Path, files: FolderFiles, registry: Registry) -> tuple[Plug
     fields = top_fields(node) if node else {}
     if node is None or not _is_ours(fields, registry, files.settings):
         return None
+    check_file_name(path, name)
     _refuse_outside(path, name, files)
     return _plugin_of(node, fields, registry, name, files), node
 
@@ -144,8 +176,12 @@ def _recognise(path: Path, files: FolderFiles, registry: Registry) -> tuple[Plug
 def _beginning(path: Path, error: ManifestError) -> str:
     if error.code == "DCP101":
         raise error
-    with path.open("rb") as file:
-        return file.read(65_536).decode(errors="replace")
+    try:
+        beginning = read_beginning(path, HEAD_BYTES)
+    except OSError:
+        # It was there a moment ago.
+        raise error from None
+    return rough_text(beginning)
 
 
 def _is_ours(fields: Mapping[str, Any], registry: Registry, settings: CompileSettings) -> bool:

@@ -19,6 +19,7 @@ from airflow_dcp_provider.operators.publish import IcebergPublishOperator
 from airflow_dcp_provider.operators.spark_runner import SparkRunnerSubmitOperator
 from airflow_dcp_provider.operators.tables import EnsureTablesOperator
 from airflow_dcp_provider.sensors.spark_execution import SparkExecutionSensor
+from dag_factory.manifest.moments import last_moment, utc_moment
 from dag_factory.parts import DagParts, dag_parts
 from dag_factory.timetables import data_interval_timetable
 
@@ -71,8 +72,8 @@ def _assemble(parts: DagParts, environments: Sequence[str], deployment_environme
     dag = dag_class(
         parts.dag_id,
         schedule=_schedule(spec["schedule"]),
-        start_date=_utc(spec["start_date"]),
-        end_date=_utc(spec["end_date"]),
+        start_date=spec["start_date"] and utc_moment(spec["start_date"]),
+        end_date=spec["end_date"] and last_moment(spec["end_date"]),
         catchup=spec["catchup"],
         description=spec["description"] or None,
         tags=sorted(spec["tags"]),
@@ -103,13 +104,6 @@ def _schedule(schedule: str | Sequence[str] | None) -> Any:
     if isinstance(schedule, str):
         return data_interval_timetable(schedule)
     return [Asset(name=uri, uri=uri) for uri in schedule]
-
-
-def _utc(text: str | None) -> dt.datetime | None:
-    if text is None:
-        return None
-    moment = dt.datetime.fromisoformat(text)
-    return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _params(defaults: Mapping[str, Any], environments: Sequence[str], deployment_environment: str) -> dict[str, Param]:
@@ -159,7 +153,7 @@ def _callbacks(notifications: Mapping[str, Any], parts: DagParts) -> dict[str, A
 
 def _email_notifier(emails: list[str], word: str, parts: DagParts) -> Any:
     try:
-        from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+        from dag_factory.notifications import RunMail
     except ImportError as error:
         problem = Problem(
             "DCP191",
@@ -168,17 +162,12 @@ def _email_notifier(emails: list[str], word: str, parts: DagParts) -> Any:
             hint="install apache-airflow-providers-smtp and define the connection smtp_default, or remove the notifications",
         )
         raise ManifestError([problem]) from error
-    return SmtpNotifier(
-        to=emails,
-        subject="{{ dag.dag_id }} " + word + ": {{ run_id }}",
-        html_content="<p>The run <b>{{ run_id }}</b> of <b>{{ dag.dag_id }}</b> " + word + f" (manifest {parts.manifest_id}).</p>",
-    )
+    return RunMail(emails, word)
 
 
 def _documentation(parts: DagParts, environments: Sequence[str]) -> str:
-    fence = "```"
-    while fence in parts.text:
-        fence += "`"
+    longest = max((len(run) for run in re.findall("`+", parts.text)), default=0)
+    fence = "`" * max(3, longest + 1)
     # No inline code: in Airflow's dialog its frame lies over the lines above and below.
     tables = "".join(f"- writes {_plain(uri)}\n" for uri in parts.outlets) + "".join(
         f"- reads {_plain(uri)}\n" for uri in parts.inlets
@@ -191,5 +180,7 @@ def _documentation(parts: DagParts, environments: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text of which Markdown shows every character."""
-    return re.sub(r"([\\`*_\[\]<>])", r"\\\1", text)
+    """Return a text of which Markdown shows every character, on one line and without links."""
+    one_line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
+    # A dot after `www`, because Markdown makes a link of what begins so.
+    return re.sub(r"[\\`*_\[\]<>&!#|~$]|(?<=www)\.", lambda special: f"\\{special[0]}", one_line, flags=re.IGNORECASE)

@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
-from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem
-from dag_factory.cache import ManifestCache
+from airflow_dcp_provider.model.errors import ManifestError, Problem
+from dag_factory.cache import Entry, ManifestCache
 from dag_factory.cache_context import cache_context
+from dag_factory.compilation import Check, Compiled, ManifestCompiler
+from dag_factory.compiled import clashes
 from dag_factory.manifest.discovery import discover
-from dag_factory.manifest.settings import CompileSettings
-from dag_factory.parts import DagParts, dag_parts
+from dag_factory.manifest.regular_files import read_beginning
+from dag_factory.manifest.settings import MOST_BYTES, CompileSettings
+from dag_factory.parts import DagParts
 
-if TYPE_CHECKING:
-    from dag_factory.compiled import CompiledManifest
+_T = TypeVar("_T")
+
+#: So many manifests are looked at at once where only one is wanted.
+_MOST_IN_TURN = 64
 
 log = logging.getLogger(__name__)
 
@@ -54,156 +60,176 @@ class ManifestFolder:
 
     :param root: the folder, absolute.
     :param environments: environments for which every manifest is resolved.
-    :param catalog: the alias of tables that name none.
+    :param settings: how the deployment reads manifests.
     :param cache_home: where compiled manifests are kept between parses.
     :param ignore_syntax: how ``.airflowignore`` is written, ``glob`` or ``regexp``.
+    :param check: what the parts of every DAG must pass besides; done once for each, and kept.
     """
 
     def __init__(
         self,
         root: Path,
         environments: Sequence[str],
-        deployment_environment: str,
-        catalog: str,
+        settings: CompileSettings,
         cache_home: Path,
         *,
         ignore_syntax: str = "glob",
+        check: Check | None = None,
     ) -> None:
         self.root = root
         self.environments = tuple(environments)
-        self.deployment_environment = deployment_environment
-        self._settings = CompileSettings(deployment_environment=deployment_environment, default_catalog=catalog)
+        self.deployment_environment = settings.deployment_environment
+        self._settings = settings
         self._cache_home = cache_home
         self._ignore_syntax = ignore_syntax
+        self._checked = check is not None
+        self._has_compiled = False
+        self._compiler = ManifestCompiler(root, self.environments, settings, check)
 
     @cached_property
     def _cache(self) -> ManifestCache:
         return ManifestCache(self.root, cache_context((self._settings, self.environments), self._cache_home), self._cache_home)
 
-    def load(self) -> LoadedFolder:
-        """Return everything that the folder holds."""
+    def load(self, patience: float | None = None) -> LoadedFolder:
+        """Return everything that the folder holds.
+
+        :param patience: seconds after which no further manifest is compiled. What has changed and was not compiled is then what it
+            last was; what is new is an error until the next time.
+        """
+        deadline = _deadline(patience)
+        paths = self._paths()
         parts: dict[str, DagParts] = {}
         errors: dict[str, ManifestError] = {}
-        for path in self._paths():
-            try:
-                found = self._read(path)
-            except ManifestError as error:
-                errors[path] = error
-            else:
-                if found is not None:
-                    parts[path] = found
-        self._remember(parts, errors)
-        for path, clash in self._clashes(list(parts.values())).items():
+        for path, outcome in self._outcomes(paths, deadline):
+            if outcome.error is not None:
+                errors[path] = outcome.error
+            elif outcome.parts is not None:
+                parts[path] = outcome.parts
+        parts, errors = _in_order(paths, parts), _in_order(paths, errors)
+        if self._remember(parts, errors) or self._has_compiled:
+            self._cache.drop_others(paths)
+        for path, clash in clashes(parts.values()).items():
             errors[path] = clash
             del parts[path]
         return LoadedFolder(tuple(parts.values()), errors)
 
-    def find(self, dag_id: str) -> FoundDag:
-        """Return the manifest that makes a DAG, without compiling the others where the cache knows which one it is."""
+    def _outcomes(self, paths: Sequence[str], deadline: float | None) -> Iterator[tuple[str, Entry]]:
+        """Yield what every manifest is, those that the cache knows first."""
+        new: list[str] = []
+        for path in paths:
+            entry = self._cache.get(path, checked=self._checked)
+            if entry is None:
+                new.append(path)
+            else:
+                yield path, entry
+        waiting: list[str] = []
+        # What could not be used the last time may again take long; it must not keep the others from their turn.
+        for compiled in self._compile(sorted(new, key=self._cache.was_refused), deadline):
+            if not compiled.unfinished:
+                yield compiled.path, Entry(compiled.parts, compiled.error)
+                continue
+            waiting.append(compiled.path)
+            last = self._cache.last_known(compiled.path)
+            yield compiled.path, Entry(last) if last else Entry(error=compiled.error)
+        if waiting:
+            log.warning("%d manifests wait for the next parse, the first of them is %s", len(waiting), waiting[0])
+
+    def _compile(self, paths: Sequence[str], deadline: float | None, *, in_order: bool = False) -> Generator[Compiled, None, None]:
+        """Compile manifests, and keep what became of each."""
+        self._has_compiled |= bool(paths)
+        begun = {path: self._cache.begin(path) for path in paths}
+        with closing(self._compiler.compile(paths, deadline=deadline, in_order=in_order)) as work:
+            for each in work:
+                if each.error is None:
+                    self._cache.put(begun[each.path], each.parts, each.files, each.absent, checked=self._checked)
+                elif each.keep:
+                    seconds = None if each.keep is True else float(each.keep)
+                    self._cache.put_error(begun[each.path], each.error, each.files, each.absent, seconds=seconds)
+                yield each
+
+    def find(self, dag_id: str, patience: float | None = None) -> FoundDag:
+        """Return the manifest that makes a DAG, without compiling the others where the cache knows which one it is.
+
+        :param patience: seconds after which no further manifest is compiled.
+        """
+        deadline = _deadline(patience)
         known = self._cache.manifests_of(dag_id)
-        found, errors = self._matches(dag_id, known)
+        found, errors = self._matches(dag_id, known, deadline)
         if not found:
             others = sorted(set(self._paths()) - set(known), key=lambda path: (not self._mentions(path, dag_id), path))
-            found, more = self._matches(dag_id, others, first=True)
+            found, more = self._matches(dag_id, others, deadline, first=True)
             errors += [(path, error) for path, error in more if self._mentions(path, dag_id)]
             for newly in found:
                 self._cache.remember(dag_id, newly.path)
         if len(found) == 1:
             return FoundDag(parts=found[0])
         if found:
-            return FoundDag(error=self._clashes(found).get(found[0].path), last_known=found[0])
+            return FoundDag(error=clashes(found).get(found[0].path), last_known=found[0])
         if errors:
             path, error = errors[0]
             return FoundDag(error=error, last_known=self._last_known(path, dag_id))
         return FoundDag(last_known=next((parts for path in known if (parts := self._last_known(path, dag_id))), None))
 
     def _matches(
-        self, dag_id: str, paths: Sequence[str], *, first: bool = False
+        self, dag_id: str, paths: Sequence[str], deadline: float | None, *, first: bool = False
     ) -> tuple[list[DagParts], list[tuple[str, ManifestError]]]:
         found: list[DagParts] = []
         errors: list[tuple[str, ManifestError]] = []
-        for path in paths:
-            if not (self.root / path).is_file():
-                continue
-            try:
-                parts = self._read(path)
-            except ManifestError as error:
-                errors.append((path, error))
-                continue
-            if parts is not None and parts.dag_id == dag_id:
-                found.append(parts)
-                if first:
-                    break
+        with closing(self._in_turn(paths, deadline)) as outcomes:
+            for path, outcome in outcomes:
+                if outcome.error is not None:
+                    errors.append((path, outcome.error))
+                elif outcome.parts is not None and outcome.parts.dag_id == dag_id:
+                    found.append(outcome.parts)
+                    if first:
+                        break
         return found, errors
 
-    def _read(self, path: str) -> DagParts | None:
-        """Return the parts of one manifest, None for a file that is no manifest.
-
-        :raises ManifestError: when the manifest cannot be used.
-        """
-        entry = self._cache.get(path)
-        if entry is not None:
-            return None if entry.parts is None else DagParts.from_dict(entry.parts)
-        try:
-            return self._compile(path)
-        except DcpError as error:
-            raise error if isinstance(error, ManifestError) else _as_manifest_error(path, error, error.code, error.hint) from error
-        except Exception as error:
-            # A plugin's mistake is one manifest's trouble, never the folder's.
-            log.exception("Reading the manifest %s failed", path)
-            raise _as_manifest_error(path, error, "DCP195", "the DAG processor's log has the traceback") from error
-
-    def _compile(self, path: str) -> DagParts | None:
-        begun = self._cache.begin(path)
-        compiled = self._compiled(path)
-        parts = None if compiled is None else dag_parts(compiled, self.deployment_environment)
-        files, absent = (compiled.files, compiled.absent) if compiled else ((), ())
-        self._cache.put(begun, None if parts is None else parts.to_dict(), files, absent)
-        return parts
-
-    def _compiled(self, path: str) -> CompiledManifest | None:
-        from dag_factory.compiled import compile_manifest
-
-        return compile_manifest(self.root / path, self.root, self.environments, self._settings)
-
-    def _clashes(self, loaded: Sequence[DagParts]) -> dict[str, ManifestError]:
-        """Return the errors of manifests that share an id or a DAG id with another one, by path."""
-        ids = Counter(f"{kind} {name}" for parts in loaded for kind, name in (("m", parts.manifest_id), ("d", parts.dag_id)))
-        suspects = [parts.path for parts in loaded if ids[f"m {parts.manifest_id}"] > 1 or ids[f"d {parts.dag_id}"] > 1]
-        if not suspects:
-            return {}
-        from dag_factory.compiled import clashes
-
-        # Rare, so they are compiled again rather than kept whole in the cache for this.
-        compiled: list[CompiledManifest] = []
-        for path in suspects:
-            # One that was broken a moment ago is the next parse's matter.
-            with contextlib.suppress(ManifestError):
-                compiled += [found] if (found := self._compiled(path)) else []
-        return clashes(compiled)
+    def _in_turn(self, paths: Sequence[str], deadline: float | None) -> Generator[tuple[str, Entry], None, None]:
+        """Yield what manifests are in the order of their paths, a few more compiled at a time than are asked for."""
+        start, size = 0, 1
+        while start < len(paths):
+            there = [path for path in paths[start : start + size] if (self.root / path).is_file()]
+            start, size = start + size, min(4 * size, _MOST_IN_TURN)
+            entries = {path: self._cache.get(path) for path in there}
+            with closing(self._compile([path for path in there if entries[path] is None], deadline, in_order=True)) as work:
+                for path in there:
+                    entry = entries[path]
+                    if entry is None:
+                        compiled = next(work)
+                        entry = Entry(compiled.parts, compiled.error)
+                    yield path, entry
 
     def _paths(self) -> list[str]:
         return [str(path.relative_to(self.root)) for path in discover(self.root, ignore_syntax=self._ignore_syntax)]
 
-    def _remember(self, parts: Mapping[str, DagParts], errors: Mapping[str, ManifestError]) -> None:
+    def _remember(self, parts: Mapping[str, DagParts], errors: Mapping[str, ManifestError]) -> bool:
+        """Write the index of DAG ids anew; return whether it is another one."""
         known = {path: each.dag_id for path, each in parts.items()}
         for path in errors:
             # A broken manifest keeps the id that it had, so that a run of its DAG can still find its error.
             if last := self._cache.last_known(path):
-                known[path] = DagParts.from_dict(last).dag_id
-        self._cache.replace_index(known)
+                known[path] = last.dag_id
+        return self._cache.replace_index(known)
 
     def _last_known(self, path: str, dag_id: str) -> DagParts | None:
         last = self._cache.last_known(path)
-        parts = DagParts.from_dict(last) if last else None
-        return parts if parts and parts.dag_id == dag_id else None
+        return last if last and last.dag_id == dag_id else None
 
     def _mentions(self, path: str, dag_id: str) -> bool:
         """Whether a file holds the DAG id, or the name that a derived dataset's id is made from."""
         name = dag_id.removesuffix("_dag").encode()
         with contextlib.suppress(OSError):
-            return name in (self.root / path).read_bytes()
+            return name in read_beginning(self.root / path, MOST_BYTES)
         return False
+
+
+def _deadline(patience: float | None) -> float | None:
+    return None if patience is None else time.monotonic() + patience
+
+
+def _in_order(paths: Sequence[str], values: Mapping[str, _T]) -> dict[str, _T]:
+    return {path: values[path] for path in paths if path in values}
 
 
 def gone(dag_id: str, root: Path) -> ManifestError:
@@ -214,8 +240,3 @@ def gone(dag_id: str, root: Path) -> ManifestError:
         hint="put the manifest back, or delete the DAG in Airflow; a run that already waits for its Spark execution can finish",
     )
     return ManifestError([problem])
-
-
-def _as_manifest_error(path: str, error: Exception, code: str, hint: str) -> ManifestError:
-    text = error.message if isinstance(error, DcpError) else f"reading the manifest failed: {type(error).__name__}: {error}"
-    return ManifestError([Problem(code, text, Position(path, 1, 1), hint)])

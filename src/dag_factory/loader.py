@@ -27,12 +27,15 @@ from airflow.exceptions import AirflowClusterPolicySkipDag
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import DAG, get_parsing_context
 
-from airflow_dcp_provider.hooks.settings import read_settings
+from airflow_dcp_provider.hooks.settings import DcpSettings, read_settings
 from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem, UsageError
+from airflow_dcp_provider.model.home import private_home
 from dag_factory.broken import ImportErrorDag, ManifestDag, fallback_dag
+from dag_factory.compilation import Check
 from dag_factory.dag import TASK_IDS, build_dag_from_parts
 from dag_factory.folder import ManifestFolder, gone
 from dag_factory.maintenance import DAG_ID, maintenance_dag
+from dag_factory.manifest.settings import CompileSettings
 from dag_factory.parts import DagParts
 
 log = logging.getLogger(__name__)
@@ -58,23 +61,39 @@ def load_dags(folder: str | Path | None = None, *, maintenance: bool = True) -> 
             hint="the folder is relative to the file that calls load_dags(); without one, that file's own folder is taken",
         )
     deployment = read_settings()
+    supervised = _is_supervised()
+    settings = CompileSettings(
+        deployment_environment=deployment.environment,
+        default_catalog=deployment.catalog,
+        allowed_spark_conf=tuple(deployment.allowed_spark_conf),
+    )
     loader = _Loader(
         ManifestFolder(
             root,
             deployment.environments,
-            deployment.environment,
-            deployment.catalog,
-            deployment.home / "cache" / "dags",
+            settings,
+            _cache_folder(deployment.home),
             ignore_syntax=conf.get("core", "dag_ignore_file_syntax", fallback="glob"),
+            check=_handover_check(deployment) if supervised and get_parsing_context().dag_id is None else None,
         ),
-        supervised=_is_supervised(),
+        supervised=supervised,
         maintenance_schedule=deployment.maintenance_schedule if maintenance else "",
+        patience=_patience(),
     )
     asked = get_parsing_context()
     if asked.dag_id is None:
         with _garbage_collection_paused():
             return loader.every_dag()
     return loader.one_dag(asked.dag_id, asked.task_id)
+
+
+def _cache_folder(home: Path) -> Path:
+    """Return where compiled manifests are kept; where the home is not this user's own, nothing is, and nothing is believed."""
+    try:
+        return private_home(home) / "cache" / "dags"
+    except DcpError as error:
+        log.warning("Compiled manifests are not kept: %s", error)
+        return Path(os.devnull, "cache")
 
 
 @contextlib.contextmanager
@@ -94,10 +113,40 @@ def _is_supervised() -> bool:
     return hasattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS")
 
 
+def _handover_check(deployment: DcpSettings) -> Check:
+    """Return what finds that Airflow would not take a DAG. What it needs is imported when something must be checked."""
+    made: list[Check] = []
+
+    def check(parts: DagParts) -> None:
+        from dag_factory.handover import HandoverCheck
+
+        if not made:
+            made.append(HandoverCheck(deployment.environments, deployment.environment))
+        made[0](parts)
+
+    return check
+
+
+#: The share of Airflow's time-outs for a file in which manifests are compiled; the rest is for making the DAGs.
+_SHARE = 0.5
+
+
+def _patience() -> float | None:
+    """Return for how many seconds manifests may be compiled, so that Airflow's time-outs are not reached; None without any."""
+    limits = (
+        conf.getfloat("core", "dagbag_import_timeout", fallback=30.0),
+        conf.getfloat("dag_processor", "dag_file_processor_timeout", fallback=50.0),
+    )
+    return min((limit * _SHARE for limit in limits if limit > 0), default=None)
+
+
 class _Loader:
     """Turns what a folder holds into what the importing process needs."""
 
-    def __init__(self, manifests: ManifestFolder, *, supervised: bool, maintenance_schedule: str = "") -> None:
+    def __init__(
+        self, manifests: ManifestFolder, *, supervised: bool, maintenance_schedule: str = "", patience: float | None = None
+    ) -> None:
+        self._patience = patience
         self._manifests = manifests
         self._supervised = supervised
         self._maintenance_schedule = maintenance_schedule
@@ -105,7 +154,7 @@ class _Loader:
     def every_dag(self) -> dict[str, DAG]:
         """Return every DAG; in the DAG processor also an import error per manifest that cannot be used."""
         dags: dict[str, DAG] = {}
-        loaded = self._manifests.load()
+        loaded = self._manifests.load(self._patience)
         errors = dict(loaded.errors)
         for parts in loaded.parts:
             try:
@@ -139,7 +188,7 @@ class _Loader:
 
     def one_dag(self, dag_id: str, task_id: str | None) -> dict[str, DAG]:
         """Return the one DAG that was asked for; nothing when no manifest makes it."""
-        found = self._manifests.find(dag_id)
+        found = self._manifests.find(dag_id, self._patience)
         error = found.error
         if found.parts is not None:
             try:

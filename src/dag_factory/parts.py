@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+from dag_factory.primitives.model import AirflowDag
 
 if TYPE_CHECKING:
     from airflow_dcp_provider.model.job import JobSpec
@@ -44,8 +47,23 @@ class DagParts:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DagParts:
-        """Build the parts from :meth:`to_dict`'s values, also after a way through JSON."""
-        return cls(**{**data, "inlets": tuple(data["inlets"]), "outlets": tuple(data["outlets"])})
+        """Build the parts from :meth:`to_dict`'s values, also after a way through JSON.
+
+        :raises TypeError: when a value is missing, unknown or of another kind; other versions may have written them.
+        """
+        parts = cls(**{**data, "inlets": tuple(data["inlets"]), "outlets": tuple(data["outlets"])})
+        texts = (parts.manifest_id, parts.kind, parts.path, parts.text, *parts.inlets, *parts.outlets)
+        maps = (parts.dag, parts.jobs, parts.tables)
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(each, Mapping) for each in maps):
+            raise TypeError("a part of the DAG is of another kind")
+        if missing := _dag_fields() - set(parts.dag):
+            raise TypeError(f"the DAG lacks {', '.join(sorted(missing))}")
+        return parts
+
+
+@functools.cache
+def _dag_fields() -> frozenset[str]:
+    return frozenset(AirflowDag.__dataclass_fields__)
 
 
 def dag_parts(compiled: CompiledManifest, deployment_environment: str) -> DagParts:

@@ -1,8 +1,8 @@
 """Stands in for spark-submit: a real small process that does what the job's first transformation tells it.
 
 The transformation's query is a JSON object: ``hold`` waits until the file ``<home>/release`` is there, ``lines`` are printed, ``child``
-starts a process of its own session that outlives it, ``no_result`` leaves the result line out, ``exit`` is the exit code. Every start
-is one line in ``<home>/starts``.
+starts a process of its own session that outlives it, ``no_result`` leaves the result out, ``exit`` is the exit code. Every start is
+one line in ``<home>/starts``.
 """
 
 import json
@@ -30,6 +30,8 @@ while orders.get("hold") and not (home / "release").exists():
 code = orders.get("exit", 0)
 if not orders.get("no_result"):
     error = None if code == 0 else {"code": "DCP329", "message": orders.get("message", "the driver says no"), "hint": "mend it"}
-    result = {"version": 1, "status": "failed" if code else "succeeded", "error": error, "sinks": [], "seconds": {}}
+    named = {"version": 1, "execution_id": spec["execution_id"], "attempt": spec["attempt"]}
+    result = {**named, "status": "failed" if code else "succeeded", "error": error, "sinks": [], "seconds": {}}
+    Path(os.environ["DCP_TERMINATION_LOG"]).write_text(f"DCP_RESULT {json.dumps(result)}\n")
     print("DCP_RESULT " + json.dumps(result), flush=True)
 sys.exit(code)

@@ -11,3 +11,7 @@ becomes a table's rows; ``plan`` checks a sink before anything is written; ``kee
 """
 
 VERSION = 1
+
+#: Names the environment variable that holds a JSON object: Spark setting -> absolute path of the file that holds its value. A name
+#: without a slash is that of an environment variable, for whoever starts the driver in a way of their own.
+SECRET_SETTINGS = "DCP_SECRET_SETTINGS"  # noqa: S105 - a name

@@ -1,6 +1,7 @@
 """The driver's command line: ``--job-spec FILE`` or ``--job-spec-json TEXT``.
 
-The last line of the output is ``DCP_RESULT {json}``, also when the job fails, and the exit code says whose fault it is.
+The result goes to the file that the environment names and into the output's last line, ``DCP_RESULT {json}``, also when the job
+fails, and the exit code says whose fault it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Optional, Sequence
 
 from .faults import EXIT_CRASH, EXIT_OK, DriverError
-from .report import TERMINATION_LOG, Report, log_to_stdout, tell_container
+from .report import TERMINATION_LOG, Report, deliver, log_to_stdout
 from .spec import Job, parse_job
 
 LOG = logging.getLogger("core_etl")
@@ -32,7 +33,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     started = time.monotonic()
     report = Report()
     try:
-        job = parse_job(_spec_text(arguments.job_spec, arguments.job_spec_json))
+        job = report.job = parse_job(_spec_text(arguments.job_spec, arguments.job_spec_json))
         LOG.info("%s, execution %s, attempt %s, day %s", job.manifest_id, job.execution_id, job.attempt, job.ds or "none")
         _run(job, report)
     except DriverError as error:
@@ -42,7 +43,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         report.error = DriverError("DCP349", f"the driver failed: {error!r}", "the driver's log has the whole stack", EXIT_CRASH)
     report.seconds["total"] = time.monotonic() - started
     line = report.line()
-    tell_container(line, os.environ.get(TERMINATION_LOG))
+    deliver(line, os.environ.get(TERMINATION_LOG))
     sys.stderr.flush()
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -153,6 +153,12 @@ _ANALYSIS = _Rule(
     ("AnalysisException", "ExtendedAnalysisException", "NoSuchTableException", "NoSuchNamespaceException"),
     hint="mend the SQL; a query sees the job's sources and the transformations above it, by their names",
 )
+_NOT_OFFERED = _Rule(
+    "DCP344",
+    EXIT_USER,
+    text=r"\[UNRESOLVED_ROUTINE\][^`]{0,60}(`\w+`\.)*`(?i:reflect|java_method|try_reflect|(from|to|schema_of)_(avro|protobuf))`",
+    hint="functions that call Java or load classes are not offered; write it with the other functions, or as a filter and a join",
+)
 _GONE = _Rule("DCP330", EXIT_ACCESS, ("NotFoundException", "FileNotFoundException"), hint=_MISSING.hint)
 _DATA = _Rule(
     "DCP323",
@@ -185,7 +191,7 @@ def diagnose(chain: Sequence[Throwable], where: str, reading: bool = False) -> D
     :param where: what was being done, to begin the sentence, for example ``transformation `daily` ``.
     :param reading: whether a source was being read; then a missing table is the table's fault (exit 21), else the SQL's (20).
     """
-    rules = (*_RULES, _MISSING, _ANALYSIS, _DATA) if reading else (*_RULES, _ANALYSIS, _GONE, _DATA)
+    rules = (*_RULES, _NOT_OFFERED, _MISSING, _ANALYSIS, _DATA) if reading else (*_RULES, _NOT_OFFERED, _ANALYSIS, _GONE, _DATA)
     for rule in rules:
         link = rule.find(chain)
         if link is not None:

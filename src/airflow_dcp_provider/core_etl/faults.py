@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Dict, Iterable
 
+from .text import log_line
+
+#: Longest message and hint of a result, in characters.
+_TEXT_LIMIT = 4_000
+
 EXIT_OK = 0
 EXIT_CRASH = 1
 EXIT_HEAP = 3
@@ -31,8 +36,8 @@ class DriverError(Exception):
         self.exit_code = exit_code
 
     def to_dict(self) -> Dict[str, str]:
-        """Return the error as ``DCP_RESULT`` shows it."""
-        return {"code": self.code, "message": self.message, "hint": self.hint}
+        """Return the error as ``DCP_RESULT`` shows it: what it quotes of a job's own text is escaped and bounded."""
+        return {"code": self.code, "message": log_line(self.message, _TEXT_LIMIT), "hint": log_line(self.hint, _TEXT_LIMIT)}
 
 
 def quoted(names: Iterable[str]) -> str:

@@ -5,15 +5,19 @@ The fields are those of ``airflow_dcp_provider.model.job``; they are repeated he
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, fields
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
 from . import VERSION
 from .faults import DriverError, quoted
+from .fields import READERS, FieldError, build, document, items, number, optional, text
 
 FILE_TYPES = ("parquet", "csv", "json")
 MODES = ("overwrite", "append", "merge")
+
+#: Longest id of an execution, and longest of the other texts that name a run, in characters.
+_ID_LIMIT = 200
+_NAME_LIMIT = 1_000
 
 
 @dataclass(frozen=True)
@@ -100,33 +104,38 @@ def identifier(*parts: str) -> str:
     return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
 
 
-def parse_job(text: str) -> Job:
+READERS["Optional[Tuple[Column, ...]]"] = optional(items(lambda value, what: build(Column, value, what)))
+
+
+def parse_job(content: str) -> Job:
     """Read a job spec.
 
-    :param text: the JSON document.
+    :param content: the JSON document.
     :raises DriverError: DCP320, when it is no job spec that this driver understands.
     """
     try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise _broken(f"it is not JSON ({error})") from error
-    if not isinstance(data, dict):
-        raise _broken("it is not a JSON object")
-    if data.get("version") != VERSION:
-        raise _broken(f"its version is {data.get('version')!r} and this driver reads version {VERSION}")
-    job = Job(
-        execution_id=_text(data, "execution_id"),
-        attempt=_attempt(data),
-        fingerprint=_text(data, "fingerprint"),
-        manifest_id=_text(data, "manifest_id"),
-        run_key=_text(data, "run_key"),
-        ds=_text(data, "ds"),
-        sources=tuple(_build(Source, item) for item in data.get("sources") or ()),
-        transformations=tuple(_build(Transformation, item) for item in data.get("transformations") or ()),
-        sinks=tuple(_sink(item) for item in data.get("sinks") or ()),
-    )
+        data = document(content)
+        _check_version(data.get("version"))
+        job = Job(
+            execution_id=_text(data, "execution_id", _ID_LIMIT),
+            attempt=number(data.get("attempt", 1), "its attempt"),
+            fingerprint=_text(data, "fingerprint"),
+            manifest_id=_text(data, "manifest_id"),
+            run_key=_text(data, "run_key"),
+            ds=_text(data, "ds"),
+            sources=_all(Source, data, "sources"),
+            transformations=_all(Transformation, data, "transformations"),
+            sinks=_all(Sink, data, "sinks"),
+        )
+    except FieldError as error:
+        raise _broken(str(error)) from error
     _check(job)
     return job
+
+
+def _check_version(version: Any) -> None:
+    if type(version) is not int or version != VERSION:
+        raise FieldError(f"its version is {version!r} and this driver reads version {VERSION}")
 
 
 def _check(job: Job) -> None:
@@ -167,45 +176,15 @@ def _check_sink(sink: Sink, views: Sequence[str]) -> None:
         )
 
 
-_Value = TypeVar("_Value")
+def _all(kind: Any, data: Mapping[str, Any], key: str) -> Tuple[Any, ...]:
+    return tuple(items(lambda value, what: build(kind, value, what))(data.get(key), f"its {key}"))
 
 
-def _build(kind: Type[_Value], data: Any) -> _Value:
-    word = kind.__name__.lower()
-    if not isinstance(data, dict):
-        raise _broken(f"a {word} is not a JSON object")
-    known = [item.name for item in fields(kind)]  # type: ignore[arg-type]
-    unknown = [name for name in data if name not in known]
-    if unknown:
-        raise _broken(f"{word} `{data.get('name')}` has fields that this driver does not know: {quoted(unknown)}")
-    try:
-        return kind(**data)
-    except TypeError as error:
-        raise _broken(f"{word} `{data.get('name')}`: {error}") from error
-
-
-def _sink(data: Any) -> Sink:
-    if not isinstance(data, dict):
-        raise _broken("a sink is not a JSON object")
-    columns = data.get("columns")
-    values: Dict[str, Any] = {
-        **data,
-        "partition_by": tuple(data.get("partition_by") or ()),
-        "merge_keys": tuple(data.get("merge_keys") or ()),
-        "columns": None if columns is None else tuple(_build(Column, item) for item in columns),
-    }
-    return _build(Sink, values)
-
-
-def _text(data: Mapping[str, Any], key: str) -> str:
-    return str(data.get(key) or "")
-
-
-def _attempt(data: Mapping[str, Any]) -> int:
-    number = data.get("attempt", 1)
-    if not isinstance(number, int) or number < 1:
-        raise _broken(f"its attempt is {number!r} and not a number from 1")
-    return number
+def _text(data: Mapping[str, Any], key: str, limit: int = _NAME_LIMIT) -> str:
+    value = text("" if data.get(key) is None else data[key], f"its {key}")
+    if len(value) > limit:
+        raise FieldError(f"its {key} has {len(value)} characters, more than {limit}")
+    return value
 
 
 def _broken(what: str) -> DriverError:

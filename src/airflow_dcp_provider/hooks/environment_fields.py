@@ -14,6 +14,7 @@ from airflow_dcp_provider.hooks.field_readers import (
     dns_name,
     labels,
     object_list,
+    setting_names,
     text,
     text_map,
     texts,
@@ -106,6 +107,12 @@ FIELDS: dict[str, Field] = {
     "event_log_dir": Field("Event log folder", "Where Spark writes its event logs.", "string", text),
     "history_server_url": Field("History server", "Address of the Spark History Server.", "string", url),
     "spark_defaults": Field("Spark defaults", "Spark configuration below the manifests' own.", "object", text_map),
+    "allowed_spark_conf": Field(
+        "Allowed Spark settings",
+        "Spark settings that manifests may set besides those of every environment: names, or prefix.*",
+        "array",
+        setting_names,
+    ),
     "node_selector": Field("Node selector", "Labels of the nodes that run jobs.", "object", text_map),
     "tolerations": Field("Tolerations", "Kubernetes tolerations of driver and executors.", "array", object_list),
     "labels": Field("Labels", "Labels that every resource gets.", "object", labels),
@@ -202,7 +209,7 @@ def conn_fields() -> dict[str, dict[str, Any]]:
         if field.choices:
             # Without a default the form offers the word null.
             schema |= {"enum": [*field.choices, None], "default": field.choices[0]}
-        if field.json_type == "array" and field.read is not texts:
+        if field.json_type == "array" and field.read not in (texts, setting_names):
             # Without this the form asks for one text a line, and no object can be entered.
             schema["items"] = {"type": "object"}
         found[name] = {"label": field.label, "description": field.description, "schema": schema}

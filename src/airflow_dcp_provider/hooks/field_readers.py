@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_dcp_provider.model.names import label_value
+from airflow_dcp_provider.model.names import is_own_mark, label_value
+from airflow_dcp_provider.runner.spark_conf import entry_fault
 
 
 class MalformedError(Exception):
@@ -23,9 +24,6 @@ class MalformedError(Exception):
 _ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-
-#: Labels that are not an environment's to set: the Spark Runner's, the operator's, and those that Spark keeps for itself.
-_RESERVED_LABELS = ("spark-runner/", "sparkoperator.k8s.io/", "spark-role", "spark-app-selector", "spark-exec-id")
 
 
 def text(value: Any) -> str:
@@ -95,6 +93,15 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(item for item in items if item)
 
 
+def setting_names(value: Any) -> tuple[str, ...]:
+    """Read names of Spark settings that manifests may set; a name may end in ``.*``."""
+    entries = texts(value)
+    for entry in entries:
+        if fault := entry_fault(entry):
+            raise MalformedError(f"has the entry `{entry}`, which {fault}")
+    return entries
+
+
 def text_map(value: Any) -> dict[str, str]:
     """Read an object whose values are texts, numbers or booleans."""
     items = parsed(value)
@@ -105,11 +112,11 @@ def text_map(value: Any) -> dict[str, str]:
 
 
 def labels(value: Any) -> dict[str, str]:
-    """Read Kubernetes labels; those of the Spark Runner, the operator and Spark are refused."""
+    """Read Kubernetes labels; those of the Spark Runner, of operators, Spark and Kubernetes are refused."""
     found = text_map(value)
     for key, item in found.items():
-        if key.startswith(_RESERVED_LABELS):
-            raise MalformedError(f"sets the label `{key}`, which the Spark Runner, the operator or Spark sets itself")
+        if is_own_mark(key):
+            raise MalformedError(f"sets the label `{key}`, which the Spark Runner, an operator, Spark or Kubernetes sets itself")
         if not _LABEL_KEY.fullmatch(key):
             raise MalformedError(f"has the label `{key}`; a label's name has letters, digits, `-`, `_` and `.`, at most 63")
         if label_value(item) != item:

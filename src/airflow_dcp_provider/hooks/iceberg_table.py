@@ -16,6 +16,7 @@ from airflow_dcp_provider.hooks.settings import home
 from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.errors import UsageError
 from airflow_dcp_provider.model.execution import AttemptRef
+from airflow_dcp_provider.model.home import private_home
 from airflow_dcp_provider.model.proof import Proof
 from airflow_dcp_provider.tables.ensure import check_source, ensure_table, evolve
 from airflow_dcp_provider.tables.errors import wrapped
@@ -67,7 +68,7 @@ class IcebergTableHook(IcebergHook):
         :raises DcpEnvironmentError: when it cannot be opened.
         """
         if not self.conn_id:
-            return EmbeddedCatalog(home()).catalog()
+            return EmbeddedCatalog(private_home(home())).catalog()
         with wrapped(f"open the catalog `{self.alias}` of connection {self.conn_id}"):
             opened: Catalog = super().catalog
             return opened

@@ -39,7 +39,11 @@ def runner_for(environment: Environment) -> SparkRunner:
     from airflow_dcp_provider.runner.store import SqlStore
 
     settings = read_settings()
-    options: dict[str, Any] = {"store": SqlStore(store_url(settings)), "metrics": AirflowMetrics()}
+    options: dict[str, Any] = {
+        "store": SqlStore(store_url(settings)),
+        "metrics": AirflowMetrics(),
+        "allowed_spark_conf": environment.allowed_spark_conf,
+    }
     if environment.backend == "local":
         return SparkRunner(_local_backend(environment, settings), **options)
     if environment.backend in KUBERNETES_BACKENDS:
@@ -89,6 +93,7 @@ def _local_backend(environment: Environment, settings: DcpSettings) -> LocalBack
         write_catalog=environment.write_catalog,
         spark_version=environment.spark_version,
         spark_defaults=dict(environment.spark_defaults),
+        allowed_spark_conf=environment.allowed_spark_conf,
     )
     return LocalBackend(settings.home, local)
 

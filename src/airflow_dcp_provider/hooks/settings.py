@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowConfigException, conf
 from airflow_dcp_provider.model.environment import DEFAULT_CATALOG, canonical_environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.home import dcp_home
+from airflow_dcp_provider.runner.spark_conf import entries_of, entry_fault
 
 SECTION = "dcp"
 
@@ -26,6 +27,8 @@ class DcpSettings:
     :param iceberg_jar: path, package or Maven coordinate of Spark's Iceberg runtime, or empty for the built-in choice.
     :param java_home: the Java that local Spark uses, or empty to find one.
     :param max_local_executions: how many local Spark processes run at once.
+    :param allowed_spark_conf: Spark settings that manifests may set in some environment besides those of every environment: lint
+        and the reading of manifests know no connections.
     :param maintenance_schedule: when the maintenance DAG runs: a cron expression, ``@hourly`` and its like; empty for no such DAG.
     :param spark_homes: where local Sparks of other versions are, a list like PATH.
     :param store_conn_id: connection of the history's database; where it is not defined, a SQLite file in ``home``.
@@ -41,6 +44,7 @@ class DcpSettings:
     store_conn_id: str
     maintenance_schedule: str = ""
     spark_homes: str = ""
+    allowed_spark_conf: tuple[str, ...] = ()
 
 
 def read_settings() -> DcpSettings:
@@ -68,6 +72,7 @@ def read_settings() -> DcpSettings:
         store_conn_id=_text("store_conn_id", "dcp_store"),
         maintenance_schedule=_text("maintenance_schedule", ""),
         spark_homes=_text("spark_homes", ""),
+        allowed_spark_conf=_setting_names("allowed_spark_conf"),
     )
 
 
@@ -79,6 +84,18 @@ def home() -> Path:
 
 def _text(option: str, default: str) -> str:
     return (conf.get(SECTION, option, fallback=default) or default).strip()
+
+
+def _setting_names(option: str) -> tuple[str, ...]:
+    entries = entries_of(_text(option, ""))
+    for entry in entries:
+        if fault := entry_fault(entry):
+            raise DcpEnvironmentError(
+                f"[dcp] {option} has the entry `{entry}`, which {fault}",
+                code="DCP417",
+                hint="write names of Spark settings, or prefix.*, with commas between them",
+            )
+    return entries
 
 
 def _positive(option: str, default: int) -> int:

@@ -79,6 +79,7 @@ class Environment:
     :param catalogs: alias -> where it leads; empty for an environment whose aliases are all the embedded catalog.
     :param write_catalog: the alias that is written to.
     :param spark_defaults: Spark configuration below the manifest's own.
+    :param allowed_spark_conf: settings that manifests may set besides those of every environment: names, or ``prefix.*``.
     :param clusters: where jobs run; none for the local backend.
     :param namespace_template: Kubernetes namespace with ``{user}``, ``{team}`` and ``{environment}`` in it.
     :param images: which images run.
@@ -110,6 +111,7 @@ class Environment:
     catalogs: Mapping[str, CatalogRef] = field(default_factory=dict)
     write_catalog: str = DEFAULT_CATALOG
     spark_defaults: Mapping[str, str] = field(default_factory=dict)
+    allowed_spark_conf: tuple[str, ...] = ()
     clusters: tuple[Cluster, ...] = ()
     namespace_template: str = ""
     images: Images = field(default_factory=Images)

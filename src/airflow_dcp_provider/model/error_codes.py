@@ -71,13 +71,40 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
         "override without a name",
         "An item that overrides one of a list of named items must say by its name which.",
     ),
+    "DCP123": ErrorCode(
+        "character that no text may hold",
+        "Control characters, halves of characters and overrides of the writing direction act where a text is shown or kept, and "
+        "are not read. Tabs and line ends are texts like others, except in a field that is one line.",
+    ),
+    "DCP124": ErrorCode(
+        "number out of range",
+        "Numbers are finite; whole numbers have 64 bits, from -9223372036854775808 to 9223372036854775807. A longer one is a text.",
+    ),
+    "DCP125": ErrorCode(
+        "text too long", "The text is longer than what keeps it can hold, for example a column of Airflow's database."
+    ),
+    "DCP126": ErrorCode(
+        "further problems", "The manifest has more problems than are listed; correct those, and the others are shown."
+    ),
+    "DCP127": ErrorCode("too much of it", "A list, a map or the whole manifest has more parts than any job needs."),
+    "DCP128": ErrorCode(
+        "file name cannot be used",
+        "The name of the file, or of a folder above it, is not UTF-8, holds control characters or is too long to be kept.",
+    ),
+    "DCP129": ErrorCode(
+        "checking ended the process",
+        "The process that checked the manifest died. No other manifest is concerned; take parts away until you know which it was.",
+    ),
     "DCP130": ErrorCode("bad memory size", "Memory is a whole number and a unit, as Spark writes it: 512m or 8g."),
     "DCP131": ErrorCode(
         "numbers of executors contradict each other",
         "The smallest number is above the largest, or bounds are missing.",
     ),
     "DCP132": ErrorCode("bad schedule", "The text is no cron expression of five fields and no preset, or it never fires."),
-    "DCP133": ErrorCode("bad date", "Dates are ISO texts: 2024-01-31, or 2024-01-31T06:00:00, in UTC unless they say otherwise."),
+    "DCP133": ErrorCode(
+        "bad date",
+        "Dates are ISO texts from 1900 to 2999: 2024-01-31, or 2024-01-31T06:00:00, in UTC unless they say otherwise.",
+    ),
     "DCP134": ErrorCode("end before start", "The end date is before the start date, so the job would never run."),
     "DCP135": ErrorCode("bad asset", "Assets are written `iceberg://<catalog>/<database>/<table>`."),
     "DCP136": ErrorCode(
@@ -88,10 +115,11 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
         "bad SQL name",
         "Names of catalogs, databases, tables, columns and views have letters, digits and `_`, no digit first.",
     ),
-    "DCP138": ErrorCode("bad label", "Kubernetes would refuse the label, or it is one of the Spark Runner's own."),
+    "DCP138": ErrorCode("bad label", "Kubernetes would refuse the label, or only the platform sets it."),
     "DCP139": ErrorCode(
-        "Spark setting of the environment",
-        "The manifest's sparkConf sets what belongs to the environment (catalogs, class path, master); none would run the job.",
+        "Spark setting not allowed",
+        "A manifest may set certain Spark settings and readers' options, each with a value of its form. All else is the "
+        "platform's: catalogs, classes, Java options, logs, security. A connection may allow more (`allowed_spark_conf`).",
     ),
     "DCP140": ErrorCode(
         "name given twice",
@@ -116,10 +144,38 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
         "table cannot be found before the run",
         "A template names the table, or an older version of it is asked for.",
     ),
+    "DCP155": ErrorCode(
+        "not offered in templates",
+        "Templates are a part of Jinja: what leads to Python's own objects or runs without bound is left out.",
+    ),
+    "DCP156": ErrorCode(
+        "template too large",
+        "A template is longer, deeper or computes more than the limits allow; the manifest reference states them.",
+    ),
+    "DCP157": ErrorCode(
+        "template differs from run to run",
+        "A template asks the clock or chance, or writes something that has no text of its own, such as a function or a list.",
+    ),
+    "DCP158": ErrorCode(
+        "SQL reads files by their path",
+        "Files are read by a source with a `path`, so that lineage and rights are known; SQL reads tables.",
+    ),
+    "DCP159": ErrorCode(
+        "function not offered in SQL",
+        "The SQL would run code on the driver (`reflect`, `java_method`, a script), or name a table or function by a text.",
+    ),
     "DCP160": ErrorCode("file missing", "A file that the manifest names does not exist."),
     "DCP161": ErrorCode(
         "path leaves the folder",
         "A file that the manifest names is outside of the DAGs folder, directly or through a link.",
+    ),
+    "DCP162": ErrorCode(
+        "variable of Spark in SQL",
+        "Spark would put the value of `${...}`, also of an environment variable, into the SQL before it reads it.",
+    ),
+    "DCP163": ErrorCode(
+        "SQL too large",
+        "The SQL is longer, deeper or has more words than lint reads; the manifest reference states the limits.",
     ),
     "DCP165": ErrorCode("template does not parse", "A Jinja template has a mistake."),
     "DCP166": ErrorCode("name not defined in templates", "A template uses a name, filter or parameter that a run does not define."),
@@ -127,6 +183,11 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
         "date template without quotes",
         "In SQL a date is a text: `ds = 2024-01-05` compares with 2018, no row matches, and an overwrite empties the day.",
     ),
+    "DCP168": ErrorCode(
+        "parameter in SQL as it is",
+        "Whoever starts a run writes the parameter, and so a part of the SQL; `| sql` makes it a literal.",
+    ),
+    "DCP169": ErrorCode("literal inside of quotes", "`| sql` writes quotes of its own where they are needed."),
 }
 
 #: Plugins and DAGs, DCP180 to DCP199.
@@ -138,6 +199,26 @@ DAG_CODES: dict[str, ErrorCode] = {
     ),
     "DCP182": ErrorCode("plugin left out", "A plugin cannot be loaded, or another one reads its manifests already."),
     "DCP183": ErrorCode("two plugins claim a manifest", "It is not clear which plugin is to read the manifest."),
+    "DCP184": ErrorCode(
+        "not an e-mail address",
+        "A notification goes to plain addresses, user@example.com, and to at most fifty of them for one event.",
+    ),
+    "DCP185": ErrorCode(
+        "Airflow's database cannot keep it",
+        "A text is longer than its column, a number larger than 64 bits, a date too far off, or a text holds what none may hold.",
+    ),
+    "DCP186": ErrorCode(
+        "manifest takes too much",
+        "Reading the manifest used more time, memory or room than one manifest may. The others are not affected.",
+    ),
+    "DCP187": ErrorCode(
+        "manifest ended its process",
+        "Reading the manifest ended the process that read it, which no manifest should do. The others are not affected.",
+    ),
+    "DCP188": ErrorCode(
+        "not read yet",
+        "The manifest is new and there was no time for it in this parse, or no process for it; the next parse goes on.",
+    ),
     "DCP190": ErrorCode("Airflow refuses the DAG", "The manifest is valid, but Airflow does not accept the DAG made from it."),
     "DCP191": ErrorCode("notifications cannot be sent", "The manifest asks for e-mail, and Airflow's smtp provider is missing."),
     "DCP193": ErrorCode("manifest is gone", "A task belongs to a DAG that no manifest in the folder makes any more."),
@@ -203,7 +284,8 @@ EXECUTION_CODES: dict[str, ErrorCode] = {
         "name taken by another owner", "A resource with the attempt's name exists and belongs to another manifest."
     ),
     "DCP311": ErrorCode(
-        "reserved Spark setting", "The manifest's sparkConf sets what belongs to the environment (catalogs, class path, master)."
+        "reserved Spark setting",
+        "The job's sparkConf, or an option of a source, is not among those that a manifest may set in this environment.",
     ),
     "DCP312": ErrorCode(
         "template cannot be rendered", "A template of the job uses a name that the run does not define, or fails as it is computed."
@@ -239,6 +321,14 @@ FAILURE_CODES: dict[str, ErrorCode] = {
     "DCP340": ErrorCode("driver out of memory", "The driver's heap was too small for what it had to hold."),
     "DCP341": ErrorCode("executor out of memory", "An executor or its container was ended for using too much memory."),
     "DCP342": ErrorCode("Spark's JVM ended", "Spark's process ended under the driver: memory ran out, or somebody ended it."),
+    "DCP343": ErrorCode(
+        "result is not the driver's own",
+        "The driver's log shows a result that the driver did not deliver: it ended early, and something else wrote that line.",
+    ),
+    "DCP344": ErrorCode(
+        "function not offered",
+        "A query calls a function that reaches out of SQL: one that calls Java, loads classes or fetches schemas.",
+    ),
     "DCP348": ErrorCode("write cannot be found", "The write ended well, but the table does not show it."),
     "DCP349": ErrorCode("driver failed", "The driver met a failure that it cannot explain; its log has the whole stack."),
     "DCP350": ErrorCode("driver crashed", "The Spark driver ended without reporting a result; the log's last lines say why."),
@@ -412,6 +502,11 @@ LOCAL_CODES: dict[str, ErrorCode] = {
     ),
     "DCP446": ErrorCode("store failed", "The store of executions did not answer or could not be migrated. Jobs are not affected."),
     "DCP447": ErrorCode("wrong local setting", "A setting of the local backend does not hold what it should."),
+    "DCP448": ErrorCode(
+        "home is not private",
+        "DCP_HOME belongs to another user, or every user of the machine may write to it: they could change what runs and read "
+        "credentials.",
+    ),
 }
 
 #: Clusters, DCP460 to DCP469: what an API server refused, or that it did not answer.

@@ -16,6 +16,20 @@ _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 _DAG_ID = re.compile(r"[A-Za-z0-9_.-]+")
+_MAIL_USER = re.compile(r"[A-Za-z0-9_+~=-]+([.'][A-Za-z0-9_+~=-]+)*")
+_MAIL_DOMAIN = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?)*")
+
+#: Names that only this project, Spark, the operators or Kubernetes may give, wherever they end up: a label, an annotation, a tag,
+#: the summary of a snapshot. Whoever could write them could forge a proof, or make a pod look like another's.
+_OWN_MARK = re.compile(
+    r"(dcp|spark-runner)[./:].*"
+    r"|spark-(role|app-.*|exec-.*|version|driver-.*)"
+    r"|([^/]+\.)?(kubernetes\.io|k8s\.io|spark\.apache\.org|spark\.operator)(/.*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+
+# Characters that end a line or steer a terminal, in any of Unicode's planes that matter to logs.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def is_identifier(name: str) -> bool:
@@ -38,9 +52,26 @@ def is_dag_id(name: str) -> bool:
     return bool(_DAG_ID.fullmatch(name)) and len(name) <= 250
 
 
+def is_own_mark(key: str) -> bool:
+    """Whether ``key`` is a label, an annotation or a property that no manifest and no connection may set."""
+    return bool(_OWN_MARK.fullmatch(key.strip()))
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether ``text`` is one line without control characters, and without ``${``, which Spark and Hadoop would replace."""
+    return "${" not in text and not _CONTROL.search(text)
+
+
+def is_email_address(text: str) -> bool:
+    """Whether ``text`` is one plain address, ``user@domain`` in ASCII: no display name, quotes, braces, spaces or line breaks."""
+    user, at, domain = text.rpartition("@")
+    sized = bool(at) and len(user) <= 64 and len(domain) <= 253
+    return sized and bool(_MAIL_USER.fullmatch(user)) and bool(_MAIL_DOMAIN.fullmatch(domain))
+
+
 def short_hash(text: str, length: int = 8) -> str:
     """Return the first ``length`` hex digits of the SHA-256 of ``text``."""
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:length]
 
 
 def resource_name(job_name: str, execution_id: str, attempt: int) -> str:

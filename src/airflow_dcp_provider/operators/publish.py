@@ -18,6 +18,7 @@ from airflow_dcp_provider.model.job import JobSpec, Sink
 from airflow_dcp_provider.model.proof import Proof
 from airflow_dcp_provider.model.states import ExecutionState
 from airflow_dcp_provider.operators.faults import faults
+from airflow_dcp_provider.operators.rendering import render_references
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,6 +45,10 @@ class IcebergPublishOperator(BaseOperator):
         self.execution = execution
         self.link_addresses: dict[str, str] = {}
         self._proved: tuple[JobSpec, list[Proof]] | None = None
+
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        """Take the execution from the task before; nothing that it holds is rendered."""
+        render_references(self, context, jinja_env)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Prove every sink, announce the assets, and return the proofs.

@@ -5,6 +5,7 @@ The exit codes are those of ``The driver's contract`` in ``docs/architecture.md`
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import signal
@@ -12,17 +13,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from airflow_dcp_provider.core_etl.report import RESULT_PREFIX
 from airflow_dcp_provider.model.execution import Failure, FailureKind
 from airflow_dcp_provider.runner.diagnosis_text import bounded_tail, masked, one_line, without_deep_stacks
-
-#: The line by which the driver reports its result.
-RESULT_PREFIX = "DCP_RESULT "
 
 #: How many of the log's last useful lines a failure carries.
 TAIL_LINES = 40
 
 #: Longest line in which an exception is looked for, in characters.
 _LINE_LIMIT = 2_000
+
+#: Longest text of an error that a driver reports, in characters; our own driver's are shorter.
+_REPORTED_LIMIT = 5_000
 
 #: Lines that say nothing about a failure.
 _NOISE = re.compile(
@@ -77,6 +79,12 @@ _UNWATCHED = _Known(
     "the process that watched the driver ended before it, so the driver was ended too",
     "it was killed or the machine was restarted; try again",
 )
+_FORGED = _Known(
+    FailureKind.PLATFORM,
+    "DCP343",
+    "the driver's log shows a result line that the driver did not deliver, so nothing proves what it wrote",
+    "the driver ended before it was done, and something else wrote that line: look for it in the job's SQL and in the driver's log",
+)
 _SILENT = _Known(
     FailureKind.PLATFORM,
     "DCP358",
@@ -85,8 +93,27 @@ _SILENT = _Known(
 )
 
 
+def authentic_result(message: str, log: str = "") -> dict[str, Any] | None:
+    """Return the result that the driver delivered in the file that it alone writes, or None when there is none.
+
+    Where the file has room for the result's digest only, ``log`` is looked through for the line with that digest; without it the
+    result says how the driver ended and nothing of its sinks.
+
+    :param message: what the file holds.
+    :param log: the end of the driver's log. Nothing else in it is believed: a job's author decides what a log shows.
+    """
+    delivered = parse_result(f"{message}\n")
+    digest = (delivered or {}).get("sha256")
+    if delivered is None or digest is None:
+        return delivered
+    for line in log.split("\n"):
+        if line.startswith(RESULT_PREFIX) and hashlib.sha256(line.encode("utf-8", "replace")).hexdigest() == digest:
+            return parse_result(f"{line}\n")
+    return delivered
+
+
 def parse_result(log: str) -> dict[str, Any] | None:
-    """Return what the driver reported in the last whole ``DCP_RESULT`` line of ``log``, or None when there is none.
+    """Return what the last whole ``DCP_RESULT`` line of ``log`` says, or None when there is none.
 
     Its error's texts are masked: the result is kept where more people look than into the log.
     """
@@ -98,13 +125,15 @@ def parse_result(log: str) -> dict[str, Any] | None:
         return None
     try:
         result = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(result, dict):
         return None
     error = result.get("error")
     if isinstance(error, dict):
-        result["error"] = {key: masked(value) if isinstance(value, str) else value for key, value in error.items()}
+        result["error"] = {
+            key: masked(value[:_REPORTED_LIMIT]) if isinstance(value, str) else value for key, value in error.items()
+        }
     return result
 
 
@@ -112,6 +141,7 @@ def is_success(exit_code: int | None, result: Mapping[str, Any] | None) -> bool:
     """Whether the driver ended well and said so.
 
     :param exit_code: None when nobody saw the end; then the driver's own last word decides.
+    :param result: what the driver delivered.
     """
     return exit_code in {0, None} and result is not None and result.get("status") == "succeeded"
 
@@ -146,6 +176,8 @@ def unproved(result: Mapping[str, Any] | None, log: str) -> Failure:
     :param log: the end of the driver's log.
     """
     message = _SILENT.message
+    if result is None and f"\n{RESULT_PREFIX}" in f"\n{log}":
+        return Failure(_FORGED.kind, _FORGED.code, _FORGED.message, _FORGED.hint, log_tail(log))
     if result is not None:
         status = f"the status `{result['status']}`" if result.get("status") else "no status"
         reported = result.get("error")
@@ -157,7 +189,7 @@ def unproved(result: Mapping[str, Any] | None, log: str) -> Failure:
 
 def log_tail(log: str, lines: int = TAIL_LINES) -> str:
     """Return the last useful lines of a driver's log, with secrets masked."""
-    useful = (line for line in log.splitlines() if not _NOISE.search(line) and not line.startswith(RESULT_PREFIX))
+    useful = (line for line in log.split("\n") if not _NOISE.search(line) and not line.startswith(RESULT_PREFIX))
     return bounded_tail(without_deep_stacks(useful), lines)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_dcp_provider.runner.backends.kubernetes.names import REPORTS
 from airflow_dcp_provider.runner.diagnosis_text import Thrown, last_chain
 
 #: Names of Spark's own containers; others in the pod are sidecars, whose end says nothing about the job.
@@ -65,6 +66,7 @@ class Clues:
     :param chain: exceptions of the last uncaught failure in the log, outermost first.
     :param exit_code: of the driver's container, or None when it is not known.
     :param report: what the driver wrote as its termination message.
+    :param reports: whether the driver was told to report there, and nowhere else.
     :param started: whether the driver's container has run at all.
     """
 
@@ -78,6 +80,7 @@ class Clues:
     chain: tuple[Thrown, ...] = ()
     exit_code: int | None = None
     report: str = ""
+    reports: bool = False
     started: bool = False
 
     @property
@@ -113,6 +116,7 @@ def read_clues(evidence: Evidence) -> Clues:
         chain=last_chain(log),
         exit_code=exit_code,
         report=_text(ended.get("message")),
+        reports=REPORTS in _map(_map(application.get("metadata")).get("annotations")),
         started=bool(ended) or bool(_map(_container(driver).get("state")).get("running")) or bool(log),
     )
 

@@ -33,7 +33,7 @@ _VAGUE = frozenset({"DCP340", "DCP341", "DCP342", "DCP349", "DCP350"})
 
 #: Kinds of the driver's own codes; they say more than the exit code, which a wrapper may have changed.
 KIND_OF_CODE = {
-    **dict.fromkeys((f"DCP3{number}" for number in range(20, 32)), FailureKind.USER),
+    **dict.fromkeys((f"DCP3{number}" for number in (*range(20, 32), 44)), FailureKind.USER),
     **dict.fromkeys(("DCP335", "DCP336", "DCP337", "DCP342", "DCP348", "DCP349"), FailureKind.PLATFORM),
     **dict.fromkeys(("DCP340", "DCP341"), FailureKind.RESOURCES),
 }
@@ -86,8 +86,8 @@ def _of_rule(rule: Rule, match: re.Match[str]) -> _Cause:
 
 
 def _reported(clues: Clues) -> _Cause | None:
-    """Return what the driver reported of itself, in its termination message or in its log."""
-    result = exits.parse_result(f"{clues.report}\n") or exits.parse_result(clues.log)
+    """Return what the driver reported of itself in its termination message; an earlier version's driver also in its log."""
+    result = exits.authentic_result(clues.report, clues.log) or (None if clues.reports else exits.parse_result(clues.log))
     error: Any = (result or {}).get("error")
     if not isinstance(error, Mapping) or not error.get("message"):
         return None

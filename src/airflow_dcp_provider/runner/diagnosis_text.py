@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from airflow_dcp_provider.core_etl.text import escaped
+
 #: Longest sentence, hint and log tail that a failure carries, in characters: it travels through the store and an error.
 SENTENCE_LIMIT = 600
 HINT_LIMIT = 400
@@ -13,6 +15,12 @@ TAIL_LIMIT = 16_000
 
 #: Longest line of a log that is looked at, in characters; Spark logs whole query plans in one line.
 _LINE_LIMIT = 2_000
+
+#: Longest text that secrets are looked for in; a driver can report an error of any length.
+_MASKED_LIMIT = 20_000
+
+#: How far before that limit a text is cut at a blank, so that no half of a secret is left, which nothing would know for one.
+_WORD_LIMIT = 4_000
 
 #: How many frames of each stack a tail shows.
 _STACK_DEPTH = 5
@@ -32,7 +40,8 @@ _SECRETS = (
     (re.compile(r"(?i)([?&](?:sig|x-amz-signature|x-amz-credential)=)[^&\s\"']+"), rf"\1{MASK}"),
     (re.compile(r"([a-z][a-z0-9+.\-]{0,30}://)[^/\s:@]*:[^/\s@]+@"), rf"\1{MASK}@"),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), MASK),
-    (re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?"), MASK),
+    # Not \b, which is at each dash: looking from all of them to the end of what belongs to it takes quadratic time.
+    (re.compile(r"(?<![A-Za-z0-9_\-])eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?"), MASK),
 )
 
 #: A class name that ends as exceptions do, after what may stand before it in a log, and its message.
@@ -69,22 +78,31 @@ class Thrown:
 
 
 def masked(text: str) -> str:
-    """Return ``text`` with passwords, tokens, keys and credentials replaced by ``***``."""
+    """Return ``text`` with passwords, tokens, keys and credentials replaced by ``***``; what is very long is cut before."""
+    if len(text) > _MASKED_LIMIT:
+        text = f"{_cut(text)}..."
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
+def _cut(text: str) -> str:
+    """Return the beginning of ``text``, which ends with a whole word where words are not very long."""
+    head = text[:_MASKED_LIMIT]
+    end = max(head.rfind(" ", -_WORD_LIMIT), head.rfind("\n", -_WORD_LIMIT))
+    return head[: end if end > 0 else _MASKED_LIMIT - _WORD_LIMIT]
+
+
 def one_line(text: str, limit: int = SENTENCE_LIMIT) -> str:
     """Return ``text`` masked, in one line, without control characters and with at most ``limit`` characters."""
     plain = "".join(char if char.isprintable() else " " for char in masked(text[: limit * 8]))
-    line = " ".join(plain.split())
+    line = escaped(" ".join(plain.split()))
     return line if len(line) <= limit else f"{line[: limit - 3].rstrip()}..."
 
 
 def bounded_tail(lines: Iterable[str], count: int) -> str:
     """Return the last ``count`` lines, masked, each and all of them bounded; whole lines fall away at the beginning first."""
-    kept = [masked(line[:_LINE_LIMIT]) for line in list(lines)[-count:]]
+    kept = [escaped(masked(line[:_LINE_LIMIT])) for line in list(lines)[-count:]]
     while len(kept) > 1 and sum(len(line) + 1 for line in kept) > TAIL_LIMIT:
         kept.pop(0)
     return "\n".join(kept)

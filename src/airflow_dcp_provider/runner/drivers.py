@@ -7,7 +7,7 @@ from typing import Literal
 
 from airflow_dcp_provider.model.errors import ExecutionError
 from airflow_dcp_provider.model.job import CoreEtlSpec, JobSpec
-from airflow_dcp_provider.runner.spark_conf import reserved_settings
+from airflow_dcp_provider.runner.spark_conf import check_job
 
 #: Ends of class names that mean our own ``core_etl`` driver: the documents' manifests name its JVM ancestor.
 CORE_ETL_MAIN_CLASSES = (".coreetl.spark.Main",)
@@ -25,11 +25,15 @@ def driver_of(core_etl: CoreEtlSpec, core_etl_main_classes: Collection[str] = CO
 
 
 def unsupported(
-    job: JobSpec, backend: str, core_etl_main_classes: Collection[str] = CORE_ETL_MAIN_CLASSES
+    job: JobSpec,
+    backend: str,
+    core_etl_main_classes: Collection[str] = CORE_ETL_MAIN_CLASSES,
+    allowed_spark_conf: Collection[str] = (),
 ) -> ExecutionError | None:
     """Return why ``job`` cannot be run by ``backend``, or None when it can.
 
     :param backend: the backend's name, for example ``local``.
+    :param allowed_spark_conf: settings that the environment leaves to manifests besides those of every environment.
     """
     if not job.rendered:
         return ExecutionError(
@@ -56,10 +60,8 @@ def unsupported(
             code="DCP305",
             hint="leave spec.coreEtl.mainClass out to use core_etl, or run the manifest in an environment with a cluster",
         )
-    if reserved := reserved_settings(job.spark_conf):
-        return ExecutionError(
-            f"{job.manifest_id} sets {', '.join(reserved)} in sparkConf, which is the environment's to set",
-            code="DCP311",
-            hint="remove the setting from the manifest; the environment's connection says which catalogs and cluster are used",
-        )
+    try:
+        check_job(job, allowed_spark_conf)
+    except ExecutionError as error:
+        return error
     return None

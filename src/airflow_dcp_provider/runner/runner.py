@@ -66,6 +66,7 @@ class SparkRunner:
     :param executor_memory_limit: the same for an executor; None for ``memory_limit``.
     :param spark_defaults: the environment's Spark configuration below the manifest's own, for what an overhead is before it grows.
     :param core_etl_main_classes: ends of main class names that mean our own driver.
+    :param allowed_spark_conf: settings that the environment leaves to manifests besides those of every environment.
     :param metrics: hears of every event, or None. It may fail as the store may.
     :param start_timeout: seconds within which an attempt's driver must have started, or None.
     """
@@ -80,6 +81,7 @@ class SparkRunner:
         executor_memory_limit: int | None = None,
         spark_defaults: Mapping[str, str] | None = None,
         core_etl_main_classes: Collection[str] = CORE_ETL_MAIN_CLASSES,
+        allowed_spark_conf: Collection[str] = (),
         metrics: Metrics | None = None,
         start_timeout: float | None = None,
     ) -> None:
@@ -90,6 +92,7 @@ class SparkRunner:
         self._executor_memory_limit = executor_memory_limit
         self._spark_defaults = spark_defaults or {}
         self._core_etl_main_classes = tuple(core_etl_main_classes)
+        self._allowed_spark_conf = tuple(allowed_spark_conf)
         self._metrics = metrics
         self._start_timeout = start_timeout
         #: Each attempt as it was last seen, so that the store hears of changes only.
@@ -105,7 +108,7 @@ class SparkRunner:
             user, or when its name belongs to another owner.
         :raises DcpEnvironmentError: when the backend refuses or cannot be reached.
         """
-        if error := unsupported(request.job, self.backend.name, self._core_etl_main_classes):
+        if error := unsupported(request.job, self.backend.name, self._core_etl_main_classes, self._allowed_spark_conf):
             raise error
         wanted = self._first_request(request)
         latest = self.backend.latest(wanted.ref)
@@ -274,7 +277,7 @@ class SparkRunner:
         if step.fresh and fresh is not None:
             job, fingerprint = fresh()
             raises = 0
-            if error := unsupported(job, self.backend.name, self._core_etl_main_classes):
+            if error := unsupported(job, self.backend.name, self._core_etl_main_classes, self._allowed_spark_conf):
                 raise error
         elif latest.failure is not None and latest.failure.kind is FailureKind.RESOURCES:
             limit, short = self._memory_limit or usable_memory(), shortages(latest.failure)

@@ -189,7 +189,7 @@ def _engine(url: URL) -> Engine:
     # No pool: Airflow forks, and a connection must not be shared with a child.
     if url.get_backend_name() == "sqlite":
         if url.database:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_PATIENCE})
     if url.drivername in {"postgres", "postgresql"}:
         # Which driver the plain name means differs between versions of SQLAlchemy; this is the one of the extra `postgres`.

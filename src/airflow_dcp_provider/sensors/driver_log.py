@@ -1,10 +1,11 @@
-"""Copies the driver's log into the task's own, each line once in each try."""
+"""Copies the driver's log into the task's own, each line once in each try, and so that nothing in a line acts there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_dcp_provider.core_etl.text import lines_of
 from airflow_dcp_provider.model.errors import DcpError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class DriverLog:
                 if not started:
                     self._log.info("::group::Driver log, attempt %s", ref.attempt)
                     started = True
-                for line in text.splitlines():
+                for line in lines_of(text):
                     self._log.info("%s", line)
                 self.copied[key] = offset
         except DcpError as error:

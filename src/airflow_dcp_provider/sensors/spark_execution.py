@@ -20,6 +20,7 @@ from airflow_dcp_provider.model.execution import Actor, Attempt, Cancellation, E
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.operators.faults import faults
 from airflow_dcp_provider.operators.jobs import attempt_summary, check_job, resolve_job
+from airflow_dcp_provider.operators.rendering import render_references
 from airflow_dcp_provider.operators.run_context import actor_of, end_round, waiter_of
 from airflow_dcp_provider.runner.runner import SparkRunner
 from airflow_dcp_provider.runner.values import Outcome
@@ -85,7 +86,7 @@ class SparkExecutionSensor(BaseSensorOperator):
 
     def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
         """Take the execution's handle from the task before, and show what is waited for."""
-        super().render_template_fields(context, jinja_env)
+        render_references(self, context, jinja_env, plain=("run",))
         if _is_handle(self.execution):
             self.run = attempt_summary(Execution.from_dict(self.execution).request, actor_of(context))
 

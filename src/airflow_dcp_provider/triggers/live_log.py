@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from airflow_dcp_provider.core_etl.text import lines_of
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.metrics import AirflowMetrics
 from airflow_dcp_provider.hooks.runners import runner_for
@@ -122,7 +123,7 @@ class _Follower:
             if not text:
                 return
             # Nothing may come between the first of these lines and the note that they are written: a line is written once.
-            for line in text.splitlines():
+            for line in lines_of(text):
                 self._log.info("%s", line)
             self._copied[key] = offset
             await asyncio.sleep(0)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.model.home import private_home
 from airflow_dcp_provider.runner.locks import locked
 
 REQUEST, RESULT, EVENTS, DATABASE, LOG = "request.json", "result.json", "events.jsonl", "airflow.db", "airflow.log"
@@ -89,9 +90,9 @@ def airflow_run(
     :param debug: let Airflow's log through to stderr.
     :raises DcpEnvironmentError: DCP403 when Airflow's metadata database cannot be made.
     """
-    template = _metadata_template(home, note)
+    template = _metadata_template(private_home(home), note)
     runs = home / "run"
-    runs.mkdir(parents=True, exist_ok=True)
+    runs.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=runs))
     (folder / "dags").mkdir()
     (folder / "dags" / "manifest.py").write_text(_DAG_FILE, encoding="utf-8")
@@ -152,7 +153,7 @@ def _variables(home: Path, folder: Path) -> dict[str, str]:
 def _metadata_template(home: Path, note: Callable[[str], None]) -> Path:
     """Return an empty metadata database of the installed Airflow. It is made once and copied for each run, which takes no time."""
     template = home / "cache" / f"airflow-{version('apache-airflow')}.db"
-    template.parent.mkdir(parents=True, exist_ok=True)
+    template.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(template.with_suffix(".lock")):
         if not template.exists():
             note("the first run on this machine takes about 40 s longer: it makes a metadata database and Spark's class archive")

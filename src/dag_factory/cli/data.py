@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
 from airflow_dcp_provider.model.errors import DcpError, UsageError
-from airflow_dcp_provider.model.home import dcp_home
+from airflow_dcp_provider.model.home import dcp_home, private_home
 from airflow_dcp_provider.model.names import is_identifier
 from airflow_dcp_provider.tables.errors import wrapped
 from dag_factory.cli.output import Output, count, table
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def load(options: argparse.Namespace, output: Output) -> int:
     """``data load``: put a file's rows into a table."""
     name = table_name(options.table)
-    rows = read_file(Path(options.file))
+    rows = read_file(Path(options.file), options.text)
     with opened_catalog() as catalog:
         done = write_rows(catalog, name, rows, options.partition_by, replace=options.replace)
         total = _rows_of(catalog.load_table(name))
@@ -55,7 +55,7 @@ def show(options: argparse.Namespace, output: Output) -> int:
 @contextmanager
 def opened_catalog() -> Iterator[Catalog]:
     """Open this machine's embedded catalog, and give back what it holds."""
-    catalog = EmbeddedCatalog(dcp_home()).catalog()
+    catalog = EmbeddedCatalog(private_home(dcp_home())).catalog()
     try:
         yield catalog
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from airflow_dcp_provider.model.errors import UsageError
+from dag_factory.manifest.moments import utc_moment
 
 #: The one preset of Airflow that the cron library does not know.
 _PRESETS = {"@quarterly": "0 0 1 */3 *"}
@@ -18,10 +19,9 @@ def moment_of(text: str | None) -> dt.datetime:
     if text is None:
         return dt.datetime.combine(dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1), dt.time(), dt.UTC)
     try:
-        moment = dt.datetime.fromisoformat(text)
+        return utc_moment(text)
     except ValueError as error:
         raise UsageError(f"`{text}` is not a day", code="DCP214", hint="write YYYY-MM-DD, for example 2013-01-05") from error
-    return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def interval_of(schedule: str | tuple[str, ...] | None, moment: dt.datetime) -> tuple[dt.datetime, dt.datetime]:

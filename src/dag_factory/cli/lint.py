@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
-from airflow_dcp_provider.model.errors import ManifestError, Problem
+from airflow_dcp_provider.model.errors import ManifestError, Position, Problem
 from dag_factory.cli.kinds import check_kind
-from dag_factory.cli.manifests import ManifestFile, environment_of, find_files, not_a_manifest
+from dag_factory.cli.manifests import ManifestFile, environment_of, find_files, not_a_manifest, settings_of
 from dag_factory.cli.output import Output, count
-from dag_factory.compiled import CompiledManifest, CompileSettings, clashes, compile_manifest
-from dag_factory.manifest.recognition import rough_fields
+from dag_factory.compiled import CompiledManifest, clashes, compile_manifest
+from dag_factory.manifest.files import absolute
+from dag_factory.manifest.recognition import HEAD_BYTES, rough_fields, rough_text
+from dag_factory.manifest.regular_files import read_beginning
 from dag_factory.plugins.registry import load_registry
-
-#: A manifest shows its kind in so many bytes.
-_HEAD = 65_536
 
 #: A further process is worth its start for so many files.
 _FILES_PER_PROCESS = 100
@@ -95,20 +96,54 @@ def _compile_all(files: Sequence[ManifestFile], environment: str) -> Iterator[tu
     if processes < 2:
         yield from zip(files, map(compile_one, files), strict=True)
         return
-    with ProcessPoolExecutor(processes) as pool:
-        yield from zip(files, pool.map(compile_one, files, chunksize=_FILES_PER_PROCESS // 4), strict=True)
+    done = 0
+    try:
+        with ProcessPoolExecutor(processes) as pool:
+            for result in pool.map(compile_one, files, chunksize=max(1, _FILES_PER_PROCESS // 4)):
+                yield files[done], result
+                done += 1
+    except BrokenProcessPool:
+        yield from _compile_one_by_one(files[done:], compile_one)
+
+
+def _compile_one_by_one(
+    files: Sequence[ManifestFile], compile_one: Callable[[ManifestFile], _Compiled]
+) -> Iterator[tuple[ManifestFile, _Compiled]]:
+    """Compile files after a process died of one of them: in one process, so that it is known of which."""
+    rest = list(files)
+    while rest:
+        done = 0
+        try:
+            with ProcessPoolExecutor(1) as pool:
+                for result in pool.map(compile_one, rest):
+                    yield rest[done], result
+                    done += 1
+        except BrokenProcessPool:
+            yield rest[done], _died(rest[done])
+            done += 1
+        rest = rest[done:]
+
+
+def _died(file: ManifestFile) -> tuple[Problem, ...]:
+    name = Path(os.path.relpath(file.path, file.root)).as_posix()
+    text = f"the process that checked `{name}` died: memory may have run out, or it nests too deep"
+    return (Problem("DCP129", text, Position(name, 1, 1), "take parts of it away until it can be checked"),)
 
 
 def _compile(file: ManifestFile, environment: str) -> _Compiled:
     try:
-        return compile_manifest(file.path.absolute(), file.root, (environment,), CompileSettings(environment))
+        return compile_manifest(absolute(file.path), file.root, (environment,), settings_of(environment))
     except ManifestError as error:
         return tuple(error.problems)
 
 
 def _may_be(file: ManifestFile, kind: str) -> bool:
     """Whether a file that was found looks like a manifest of a plugin, also when it cannot be read whole."""
-    fields = rough_fields(file.path.read_bytes()[:_HEAD].decode(errors="replace"))
+    try:
+        fields = rough_fields(rough_text(read_beginning(file.path, HEAD_BYTES)))
+    except OSError:
+        # Compiling it says what is wrong with it.
+        return True
     return any(plugin.get_manifest_type() == kind for plugin in load_registry().matching(fields))
 
 

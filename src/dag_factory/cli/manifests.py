@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 
 from airflow_dcp_provider.model.environment import canonical_environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, UsageError
+from airflow_dcp_provider.runner.spark_conf import entries_of, entry_fault
 from dag_factory.cli.kinds import check_kind
 from dag_factory.compiled import CompiledManifest, CompileSettings, compile_manifest
+from dag_factory.manifest.files import absolute
+from dag_factory.manifest.regular_files import is_there
 
 #: The environment that nothing else is said of.
 LOCAL = "local"
@@ -43,7 +47,8 @@ def find_files(paths: Sequence[str]) -> Iterator[ManifestFile]:
         root = root_of(path)
         if path.is_dir():
             yield from (ManifestFile(found, root, named=False) for found in discover(path))
-        elif path.is_file():
+        elif is_there(path):
+            # Also what is no regular file: compiling it says so.
             yield ManifestFile(path, root, named=True)
         else:
             raise UsageError(f"there is no file or folder {text}", code="DCP205", hint="check the path")
@@ -51,10 +56,10 @@ def find_files(paths: Sequence[str]) -> Iterator[ManifestFile]:
 
 def root_of(path: Path) -> Path:
     """Return what counts as the DAGs folder of a path: the current folder, where the path is below it, else the path's own."""
-    here, absolute = Path.cwd(), path.absolute()
-    if here in absolute.parents:
+    here, whole = Path.cwd(), absolute(path)
+    if here in whole.parents:
         return here
-    return absolute if absolute.is_dir() else absolute.parent
+    return whole if whole.is_dir() else whole.parent
 
 
 def compile_named(path: str, environment: str, kind: str | None) -> tuple[CompiledManifest, ManifestFile]:
@@ -64,14 +69,20 @@ def compile_named(path: str, environment: str, kind: str | None) -> tuple[Compil
     :raises UsageError: DCP205, DCP213 or DCP204 when there is no such file, it is no manifest, or one of another kind.
     :raises ManifestError: with every problem of it.
     """
-    if not Path(path).is_file():
+    if not is_there(Path(path)):
         raise UsageError(f"there is no file {path}", code="DCP205", hint="give the path of a manifest")
     file = ManifestFile(Path(path), root_of(Path(path)), named=True)
-    compiled = compile_manifest(file.path.absolute(), file.root, (environment,), CompileSettings(environment))
+    compiled = compile_manifest(absolute(file.path), file.root, (environment,), settings_of(environment))
     if compiled is None:
         raise not_a_manifest(file)
     check_kind(kind, compiled.plugin, path)
     return compiled, file
+
+
+def settings_of(environment: str) -> CompileSettings:
+    """Return how manifests are read for a command: as Airflow's configuration says where that is in environment variables."""
+    entries = entries_of(os.environ.get("AIRFLOW__DCP__ALLOWED_SPARK_CONF", ""))
+    return CompileSettings(environment, allowed_spark_conf=tuple(entry for entry in entries if not entry_fault(entry)))
 
 
 def not_a_manifest(file: ManifestFile) -> UsageError:

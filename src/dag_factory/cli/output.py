@@ -1,6 +1,7 @@
 """What a command prints, and where.
 
 Text: the result on stdout, notes on what happens meanwhile on stderr. JSON: exactly one document on stdout, all else on stderr.
+Whatever is printed of a manifest, a file or a log does nothing to the terminal (:mod:`airflow_dcp_provider.core_etl.text`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_dcp_provider.core_etl.text import escaped, shown
 from airflow_dcp_provider.model.errors import DcpError
 
 
@@ -27,21 +29,21 @@ class Output:
 
     def result(self, data: Any, text: str) -> None:
         """Print a command's whole result: ``data`` as JSON, or ``text``."""
-        print(json.dumps(data, indent=2, default=str, ensure_ascii=False) if self.json else text, file=self._stdout)
+        print(_document(data) if self.json else shown(text), file=self._stdout)
 
     def piece(self, text: str) -> None:
         """Print a piece of a text result now, while there is more to come."""
-        print(text, end="", file=self._stdout, flush=True)
+        print(shown(text), end="", file=self._stdout, flush=True)
 
     def note(self, text: str) -> None:
         """Print one line on what is going on, now. It is never part of the result."""
-        print(text, file=sys.stderr, flush=True)
+        print(shown(text), file=sys.stderr, flush=True)
 
     def failure(self, error: DcpError) -> None:
         """Print an error: its text on stderr, and in JSON also a document ``{"error": {...}}`` on stdout."""
         if self.json:
             self.result({"error": error.to_dict()}, "")
-        print(error, file=sys.stderr, flush=True)
+        print(shown(str(error)), file=sys.stderr, flush=True)
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -63,7 +65,13 @@ def cell(value: Any) -> str:
         return f"{value:.12g}"
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
-    return str(value)
+    return escaped(str(value))
+
+
+def _document(data: Any) -> str:
+    text = json.dumps(data, indent=2, default=str, ensure_ascii=False)
+    # JSON has escapes of its own, but it need not use them for what a terminal would act on.
+    return text if text.replace("\n", "").isprintable() else json.dumps(data, indent=2, default=str)
 
 
 def moment(epoch: float | None) -> str:

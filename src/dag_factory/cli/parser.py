@@ -151,6 +151,13 @@ def _data(commands: Any) -> None:
         default=[],
         help="partition a new table by it; may be repeated",
     )
+    load.add_argument(
+        "--text",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="keep this column of a CSV or JSON file as text, such as codes that begin with 0; may be repeated",
+    )
     load.add_argument("--replace", action="store_true", help="replace the table's rows; without it the rows are added")
     show = _command(data, "show", "data:show", "show rows of a table")
     _table(show)

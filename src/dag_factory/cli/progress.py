@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from airflow_dcp_provider.core_etl.text import log_line
 from airflow_dcp_provider.model.execution import AttemptRef
 from airflow_dcp_provider.runner.backends.base import Backend
 
@@ -63,4 +64,4 @@ class Progress:
         for line in lines:
             # The last line is the driver's result for the runner; the proof says it better.
             if line and not line.startswith("DCP_RESULT"):
-                self.say(f"{'':<14}| {line}")
+                self.say(f"{'':<14}| {log_line(line)}")

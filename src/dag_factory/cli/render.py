@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_dcp_provider.model.templates import date_names, macros, render_job
 from dag_factory.cli.days import interval_of, moment_of
 from dag_factory.cli.located_yaml import origins, to_located_yaml, to_yaml
-from dag_factory.cli.manifests import compile_named, environment_of, not_a_manifest, parameters_of
+from dag_factory.cli.manifests import compile_named, environment_of, not_a_manifest, parameters_of, settings_of
 from dag_factory.cli.output import Output
 from dag_factory.cli.server_render import on_server
-from dag_factory.compiled import CompiledManifest, CompileSettings
+from dag_factory.compiled import CompiledManifest
 from dag_factory.compiler import resolve_one
+from dag_factory.manifest.files import absolute
 
 if TYPE_CHECKING:
     from dag_factory.manifest.node import Node
@@ -26,7 +27,7 @@ def render(options: argparse.Namespace, output: Output) -> int:
     environment, moment = environment_of(options.environment), moment_of(options.date)
     parameters = parameters_of(options.parameter)
     compiled, file = compile_named(options.manifest, environment, options.kind)
-    resolved = resolve_one(file.path.absolute(), file.root, environment, CompileSettings(environment))
+    resolved = resolve_one(absolute(file.path), file.root, environment, settings_of(environment))
     if resolved is None:
         raise not_a_manifest(file)
     values = template_values(compiled, environment, interval_of(compiled.dag.schedule, moment), parameters)

@@ -21,11 +21,12 @@ JSON = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 PARQUET = (".parquet",)
 
 
-def read_file(path: Path) -> pa.Table:
+def read_file(path: Path, text_columns: Sequence[str] = ()) -> pa.Table:
     """Read a whole file; its name's ending says which format it has. Column types are Arrow's reading of the values.
 
+    :param text_columns: columns of a CSV or JSON file whose values stay text as they are written: ``00501`` is no number then.
     :raises UsageError: DCP205 when there is no such file or the ending is not known, DCP206 when its content is not what the ending
-        says or a column cannot be a table's.
+        says or a column cannot be a table's, DCP208 when a text column is not in the file.
     :raises DcpEnvironmentError: DCP426 when Arrow is not installed.
     """
     name = path.name.lower()
@@ -35,6 +36,7 @@ def read_file(path: Path) -> pa.Table:
         known = ", ".join(CSV + PARQUET + JSON)
         raise UsageError(f"the name of {path} does not say its format", code="DCP205", hint=f"let it end in one of {known}")
     try:
+        import pyarrow as pa
         from pyarrow import ArrowException, csv, json, parquet
     except ImportError as error:
         raise DcpEnvironmentError(
@@ -42,14 +44,52 @@ def read_file(path: Path) -> pa.Table:
         ) from error
     try:
         if name.endswith(CSV):
-            return _with_table_types(csv.read_csv(path))
-        if name.endswith(PARQUET):
-            return _with_table_types(parquet.read_table(path, partitioning=None))
-        return _with_table_types(_with_days(json.read_json(path), path))
+            rows = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=_texts(text_columns)))
+        elif name.endswith(PARQUET):
+            _refuse_text_columns(path, text_columns)
+            rows = parquet.read_table(path, partitioning=None)
+        else:
+            if text_columns:
+                # Arrow would add columns that are not there.
+                _check_columns(path, json.read_json(path).column_names, text_columns)
+            schema = pa.schema(list(_texts(text_columns).items()))
+            rows = _with_days(json.read_json(path, parse_options=json.ParseOptions(explicit_schema=schema)), path)
     except (ArrowException, OSError, ValueError) as error:
         raise UsageError(
-            f"{path} cannot be read: {_first_line(error)}", code="DCP206", hint="mend the file, or its name's ending"
+            f"{path} cannot be read: {_first_line(error)}", code="DCP206", hint="correct the file, or its name's ending"
         ) from error
+    _check_columns(path, rows.column_names, text_columns)
+    return _with_table_types(rows)
+
+
+def _texts(columns: Sequence[str]) -> dict[str, pa.DataType]:
+    import pyarrow as pa
+
+    return dict.fromkeys(columns, pa.string())
+
+
+def _refuse_text_columns(path: Path, text_columns: Sequence[str]) -> None:
+    if text_columns:
+        raise UsageError(
+            f"{path} is a Parquet file, which says itself what is text", code="DCP208", hint="leave --text out, or convert the file"
+        )
+
+
+def _check_columns(path: Path, columns: Sequence[str], text_columns: Sequence[str]) -> None:
+    """Refuse what no table can have. Spark does not tell columns apart by capitals, so two such names are one."""
+    first: dict[str, str] = {}
+    for name in columns:
+        if not name.strip():
+            raise UsageError(f"{path} has a column without a name", code="DCP206", hint="name every column in the header")
+        if name.casefold() in first:
+            other = first[name.casefold()]
+            twice = f"two columns named `{name}`" if name == other else f"the columns `{other}` and `{name}`, one name to Spark"
+            raise UsageError(f"{path} has {twice}", code="DCP206", hint="rename one of them in the file")
+        first[name.casefold()] = name
+    for name in text_columns:
+        if name not in columns:
+            hint = f"the columns are {', '.join(columns)}"
+            raise UsageError(f"{path} has no column `{name}` to keep as text", code="DCP208", hint=hint)
 
 
 def _with_days(rows: pa.Table, path: Path) -> pa.Table:

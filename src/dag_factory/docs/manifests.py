@@ -28,6 +28,16 @@ in an item of a named list `true` for the whole item."""
 
 Schema = Mapping[str, Any]
 
+#: How the bounds of a field are written.
+_LIMITS = {
+    "format": "one {}",
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "maxLength": "at most {} characters",
+    "maxItems": "at most {} items",
+    "maxProperties": "at most {} fields",
+}
+
 
 @dataclass(frozen=True)
 class _Section:
@@ -93,7 +103,7 @@ def _rows(section: _Section, root: Schema) -> Iterator[tuple[str, str, str, str,
 
 def _text(field: Schema) -> str:
     text = str(field.get("description", ""))
-    limits = [f"{word} {field[key]}" for key, word in (("minimum", "at least"), ("maximum", "at most")) if key in field]
+    limits = [word.format(field[key]) for key, word in _LIMITS.items() if key in field]
     if limits:
         text += f" {', '.join(limits).capitalize()}."
     examples = [code(each if isinstance(each, str) else json.dumps(each)) for each in field.get("examples", [])]

@@ -10,6 +10,7 @@ from dag_factory.manifest.discovery import DEFAULTS_FILE
 from dag_factory.manifest.files import FolderFiles
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, did_you_mean, hint_for
+from dag_factory.manifest.regular_files import is_there
 from dag_factory.manifest.yaml_reader import read_yaml
 
 
@@ -28,7 +29,7 @@ def read_defaults(manifest: Path, kind: str, kinds: Sequence[str], files: Folder
     """
     found = []
     for path in defaults_candidates(manifest, files.root):
-        if not path.is_file():
+        if not is_there(path):
             files.note_absent(path)
             continue
         try:
@@ -51,5 +52,5 @@ def read_defaults(manifest: Path, kind: str, kinds: Sequence[str], files: Folder
 def _check_sections(node: Node, kinds: Sequence[str], problems: Problems) -> None:
     ours = any(name in kinds for name in node.fields)
     for name, section in node.fields.items():
-        if name not in kinds and (ours or did_you_mean(name, kinds)):
+        if name not in kinds and not name.startswith("x-") and (ours or did_you_mean(name, kinds)):
             problems.add("DCP116", f"unknown section `{name}`", section.key_position, hint_for(name, kinds, "the sections are"))

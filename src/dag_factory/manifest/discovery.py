@@ -5,6 +5,7 @@ Whether a file is a manifest is decided by its content, when it is compiled; for
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -13,11 +14,24 @@ from typing import NamedTuple, Protocol
 
 import pathspec
 
+from airflow_dcp_provider.model.texts import one_line
+from dag_factory.manifest.regular_files import read_beginning
+
 #: The file that manifests below its folder inherit from.
 DEFAULTS_FILE = "defaults.yaml"
 
 _IGNORE_FILE = ".airflowignore"
 _SUFFIXES = (".yaml", ".yml")
+
+#: An ``.airflowignore`` is used up to these sizes. Each pattern is tried on every path below it, and one with many wildcards takes
+#: a power of the path's length.
+_MOST_IGNORE_BYTES = 65_536
+_MOST_PATTERNS = 1_000
+_LONGEST_PATTERN = 500
+_MOST_WILDCARDS = 8
+_WILDCARD = re.compile(r"\*+|\+|\{\d*,\d*\}")
+
+log = logging.getLogger(__name__)
 
 
 class _Rules(Protocol):
@@ -32,7 +46,8 @@ def discover(root: Path, *, ignore_syntax: str = "glob") -> list[Path]:
 
     Links are followed where they lead to something that is not found anyway: a folder is entered once, so that loops end, and a
     file is listed once, under its own path. A link out of ``root`` is listed; compiling what it leads to is an error when
-    it is a manifest. ``defaults.yaml``, and what has a name that begins with a dot, is no manifest.
+    it is a manifest. Pipes, devices and links that lead in a circle are listed too, for the same reason. ``defaults.yaml``, and
+    what has a name that begins with a dot, is no manifest.
 
     :param ignore_syntax: how ``.airflowignore`` is written, ``glob`` or ``regexp``, as in ``[core] dag_ignore_file_syntax``.
     """
@@ -59,9 +74,7 @@ class _Walk:
         if real in self._entered:
             return
         self._entered.add(real)
-        ignore_file = folder / _IGNORE_FILE
-        if ignore_file.is_file():
-            rules = (*rules, _read_rules(self._root, ignore_file, self._syntax))
+        rules = (*rules, *_read_rules(self._root, folder / _IGNORE_FILE, self._syntax))
         try:
             with os.scandir(folder) as entries:
                 listed = sorted((entry.name, entry.is_symlink(), entry.is_dir(follow_symlinks=False)) for entry in entries)
@@ -87,12 +100,23 @@ class _Walk:
             path, rules = self._links.pop(0)
             real = os.path.realpath(path)
             inside = real == self._real_root or real.startswith(self._real_root + os.sep)
-            if path.is_dir():
+            if os.path.isdir(path):  # noqa: PTH112 - asks no more of a link that cannot be followed
                 if not inside and not _ignored(path, rules, is_folder=True):
                     self.enter(path, rules)
-            elif path.is_file() and real not in known and _may_be_manifest(path, rules):
+            elif real not in known and _may_be_manifest(path, rules) and not _leads_nowhere(path):
                 known.add(real)
                 self.found.append(path)
+
+
+def _leads_nowhere(link: Path) -> bool:
+    """Whether what a link names is not there; one that cannot be followed for another reason is a fault of its own."""
+    try:
+        link.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _may_be_manifest(path: Path, rules: tuple[_Rules, ...]) -> bool:
@@ -129,20 +153,40 @@ class _RegexpRules(NamedTuple):
         return True if any(pattern.search(name) for pattern in self.patterns) else None
 
 
-def _read_rules(root: Path, ignore_file: Path, syntax: str) -> _Rules:
-    text = ignore_file.read_text(encoding="utf-8", errors="replace")
+def _read_rules(root: Path, ignore_file: Path, syntax: str) -> Iterator[_Rules]:
+    """Yield the rules of an ``.airflowignore``; none where it is not there or cannot be read."""
+    try:
+        text = read_beginning(ignore_file, _MOST_IGNORE_BYTES + 1).decode(errors="replace")
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError):
+            log.warning("%s is left out: %s", one_line(str(ignore_file)), error.strerror)
+        return
     # Airflow takes everything from ` #` on for a comment, in both syntaxes.
-    lines = [line for line in (re.sub(r"\s*#.*", "", each) for each in text.splitlines()) if line.strip() and line.strip() != "/"]
+    lines = [
+        line for line in (each.partition("#")[0].rstrip() for each in text.splitlines()) if line.strip() and line.strip() != "/"
+    ]
+    usable = [line for line in lines if len(line) <= _LONGEST_PATTERN and len(_WILDCARD.findall(line)) <= _MOST_WILDCARDS]
+    usable = usable[:_MOST_PATTERNS]
+    if len(text) > _MOST_IGNORE_BYTES or len(usable) < len(lines):
+        log.warning(
+            "%s is not used whole: at most %d bytes, %d patterns, %d characters and %d wildcards in a pattern",
+            one_line(str(ignore_file)),
+            _MOST_IGNORE_BYTES,
+            _MOST_PATTERNS,
+            _LONGEST_PATTERN,
+            _MOST_WILDCARDS,
+        )
     if syntax == "regexp":
-        return _RegexpRules(root, tuple(_patterns(lines)))
-    return _GlobRules(ignore_file.parent, pathspec.GitIgnoreSpec.from_lines(_valid_globs(lines)))
+        yield _RegexpRules(root, tuple(_patterns(usable)))
+    else:
+        yield _GlobRules(ignore_file.parent, pathspec.GitIgnoreSpec.from_lines(_valid_globs(usable)))
 
 
 def _patterns(lines: Iterable[str]) -> Iterator[re.Pattern[str]]:
     for line in lines:
         try:
             yield re.compile(line)
-        except re.error:
+        except (re.error, OverflowError, RecursionError):
             # Airflow skips them with a warning; a manifest has no part in it.
             continue
 
@@ -151,6 +195,6 @@ def _valid_globs(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         try:
             pathspec.GitIgnoreSpec.from_lines([line])
-        except ValueError:
+        except (ValueError, re.error, OverflowError, RecursionError):
             continue
         yield line

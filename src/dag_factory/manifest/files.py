@@ -4,11 +4,38 @@ from __future__ import annotations
 
 import codecs
 import os
-import stat
 from pathlib import Path
 
 from airflow_dcp_provider.model.errors import ManifestError, Position, Problem
+from airflow_dcp_provider.model.texts import character_name, is_one_line, one_line, refused_character
+from dag_factory.manifest.regular_files import NotRegularError, TooLargeError, read_regular
 from dag_factory.manifest.settings import CompileSettings
+
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+#: Most characters of a manifest's path: Airflow keeps an import error under it in a column of 1024.
+_LONGEST_PATH = 1_000
+
+
+def absolute(path: Path) -> Path:
+    """Return a path from the root, without ``.`` and ``..``; links stay links."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def check_file_name(path: Path, name: str) -> None:
+    """Refuse a manifest whose file, or a folder above it, has a name that cannot be shown or kept.
+
+    :param path: the manifest, absolute. :param name: the same relative to the DAGs folder.
+    :raises ManifestError: DCP128.
+    """
+    where = Position(name, 1, 1)
+    if not is_one_line(name):
+        text = f"the name `{one_line(name)}` holds what cannot be shown: control characters, or bytes that are not UTF-8"
+        raise ManifestError([Problem("DCP128", text, where, "rename the file or folder, for example to daily_orders.yaml")])
+    if len(str(path)) > _LONGEST_PATH:
+        text = f"the path of the manifest has {len(str(path))} characters, and Airflow keeps at most {_LONGEST_PATH}"
+        raise ManifestError([Problem("DCP128", text, where, "put it into folders with shorter names")])
 
 
 class FolderFiles:
@@ -47,21 +74,16 @@ class FolderFiles:
         name, limit = self.name_of(path), self.settings.max_file_bytes
         where = Position(name, 1, 1)
         try:
-            # Not blocking, so that a named pipe under a manifest's name cannot hold the parser up for ever.
-            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-            with os.fdopen(handle, "rb") as file:
-                if not stat.S_ISREG(os.fstat(handle).st_mode):
-                    raise ManifestError(
-                        [Problem("DCP101", f"`{name}` is not a regular file", where, "put a plain file in its place")]
-                    )
-                data = file.read(limit + 1)
+            return read_regular(path, limit)
+        except NotRegularError as error:
+            text, hint = f"`{name}` is not a regular file", "put a plain file in its place"
+            raise ManifestError([Problem("DCP101", text, where, hint)]) from error
+        except TooLargeError as error:
+            text, hint = f"`{name}` is larger than {limit} bytes", "split it; a manifest and its SQL are small texts"
+            raise ManifestError([Problem("DCP102", text, where, hint)]) from error
         except OSError as error:
             text = f"`{name}` cannot be read: {error.strerror or error}"
             raise ManifestError([Problem("DCP101", text, where, "check that the file exists and may be read")]) from error
-        if len(data) > limit:
-            text = f"`{name}` is larger than {limit} bytes"
-            raise ManifestError([Problem("DCP102", text, where, "split it; a manifest and its SQL are small texts")])
-        return data
 
     def read(self, path: Path) -> str:
         """Return the file's text and record that it was read.
@@ -74,20 +96,34 @@ class FolderFiles:
         return self.texts[name]
 
     def decode(self, name: str, data: bytes) -> str:
-        """Return ``data`` as text.
+        """Return ``data`` as text whose lines end in a line feed, however they end in the file.
 
-        :raises ManifestError: DCP103 when it is not UTF-8, with the place of the first bad byte.
+        :raises ManifestError: DCP103 when it is not UTF-8, DCP123 when it holds a character that no text may hold, each with the
+            place of the first one.
         """
         data = data.removeprefix(codecs.BOM_UTF8)
         try:
-            return data.decode()
+            text = data.decode()
         except UnicodeDecodeError as error:
-            before = data[: error.start]
-            line_start = before.rfind(b"\n") + 1
-            where = Position(name, before.count(b"\n") + 1, len(before[line_start:].decode(errors="replace")) + 1)
-            text = f"`{name}` is not UTF-8: byte 0x{data[error.start]:02x}"
-            raise ManifestError([Problem("DCP103", text, where, "save the file as UTF-8")]) from error
+            before = _with_line_feeds(data[: error.start].decode(errors="replace"))
+            message = f"`{name}` is not UTF-8: byte 0x{data[error.start]:02x}"
+            hint = "save the file as UTF-8, not as UTF-16" if data[:2] in _UTF16_MARKS else "save the file as UTF-8"
+            raise ManifestError([Problem("DCP103", message, _behind(before, name), hint)]) from error
+        text = _with_line_feeds(text)
+        if (place := refused_character(text)) is not None:
+            message = f"`{name}` holds the character {character_name(text[place])}, which cannot be read or shown"
+            raise ManifestError([Problem("DCP123", message, _behind(text[:place], name), "remove it")])
+        return text
 
     def note_absent(self, path: Path) -> None:
         """Record that ``path`` was looked for and is not there, because its appearing would change the result."""
         self.absent.append(self.name_of(path))
+
+
+def _with_line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _behind(text: str, name: str) -> Position:
+    """Return the place behind a text with which a file begins."""
+    return Position(name, text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1)

@@ -6,6 +6,7 @@ layer's override follows, again in order, so that a nearer file always wins over
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,11 @@ from dag_factory.manifest.problems import Problems, did_you_mean
 ENVIRONMENTS = "environments"
 #: The key of overrides for every ``playground_<user>``.
 PLAYGROUND = "playground"
+
+#: What begins so at the top of a manifest or of a section of defaults is for its author: a place for anchors.
+_OWN = "x-"
+#: Most overrides of one file: each is checked like a manifest of its own.
+_MOST_ENVIRONMENTS = 50
 
 _KNOWN = ("local", "test", "staging", "prod", "production", PLAYGROUND)
 
@@ -40,16 +46,18 @@ class Layer:
 
 
 def layer(node: Node, problems: Problems) -> Layer:
-    """Return a file's part, taken apart.
+    """Return a file's part, taken apart; its ``x-`` fields at the top are left out.
 
     :param problems: gets DCP121 for an environment that cannot exist and DCP105 for one that is named twice.
     """
+    node = _without_own(node)
     holder = ("spec",) if node.get("spec", ENVIRONMENTS) is not None else ()
     found = node.get(*holder, ENVIRONMENTS)
     if found is None:
         return Layer(node, node, holder, {})
     overrides: dict[str, Node] = {}
-    for key, value in found.fields.items():
+    # The schema says when there are more.
+    for key, value in itertools.islice(found.fields.items(), _MOST_ENVIRONMENTS):
         name = _environment(key, value, problems)
         if name in overrides:
             hint = f"`{name}` and its other name are one environment; put everything under one of them"
@@ -57,6 +65,12 @@ def layer(node: Node, problems: Problems) -> Layer:
         if name and value.is_map:
             overrides[name] = value
     return Layer(node, _without(node, (*holder, ENVIRONMENTS)), holder, overrides)
+
+
+def _without_own(node: Node) -> Node:
+    if not any(name.startswith(_OWN) for name in node.fields):
+        return node
+    return replace(node, value={name: value for name, value in node.fields.items() if not name.startswith(_OWN)})
 
 
 def _environment(key: str, value: Node, problems: Problems) -> str:

@@ -6,7 +6,7 @@ schema says of it; what is made up stands in no file, so that nobody is told of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,11 +55,11 @@ def mend(root: Node, fault: Fault, documented: Mapping[str, Mapping[str, Any]]) 
     return _drop(root, fault.path)
 
 
-def _unwanted(fault: Fault, node: Node) -> list[str]:
+def _unwanted(fault: Fault, node: Node) -> Collection[str]:
     """Return the fields of a map that may not be there."""
     match fault.keyword:
         case "additionalProperties":
-            return [name for name in node.fields if name not in fault.known]
+            return {name for name in node.fields if name not in fault.known}
         case "propertyNames":
             return [str(fault.instance)]
         case "not":
@@ -69,7 +69,7 @@ def _unwanted(fault: Fault, node: Node) -> list[str]:
             return []
 
 
-def _left(node: Node, unwanted: Sequence[str]) -> Node:
+def _left(node: Node, unwanted: Collection[str]) -> Node:
     return replace(node, value={name: each for name, each in node.fields.items() if name not in unwanted})
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dag_factory.manifest.node import Node
-from dag_factory.manifest.problems import Problems, hint_for
+from dag_factory.manifest.problems import Problems, hint_for, listed
 
 #: The field that marks a removal.
 REMOVE = "$remove"
@@ -55,7 +55,7 @@ def _merge_lists(base: Node, override: Node, problems: Problems) -> Node:
     for item in override.items:
         name = item.get("name")
         if name is None or not name.text:
-            hint = f"name the one that it overrides: {', '.join(found)}; a new name adds one"
+            hint = f"name the one that it overrides: {listed(list(found))}; a new name adds one"
             problems.add("DCP122", "this item overrides a list of named items and has no name", item.position, hint)
             continue
         if name.text in seen:

@@ -23,6 +23,7 @@ class Node:
     :param file: the file as the user names it; ``line`` and ``column`` count from 1.
     :param key_line: where the name of the value stands, when it is a map's value; 0 otherwise.
     :param style: how a text is written: ``|``, ``>``, ``"``, ``'`` or empty for plain.
+    :param source: a number, ``true``, ``false`` or ``null`` as it is written; empty for everything else.
     """
 
     value: Scalar | dict[str, Node] | tuple[Node, ...]
@@ -32,6 +33,7 @@ class Node:
     key_line: int = 0
     key_column: int = 0
     style: str = ""
+    source: str = ""
 
     @property
     def position(self) -> Position:
@@ -68,6 +70,13 @@ class Node:
         """The text; empty when this is none."""
         return self.value if isinstance(self.value, str) else ""
 
+    @property
+    def written(self) -> str:
+        """A scalar as it is written: a text, or the source of a number, ``true``, ``false`` or ``null``."""
+        if isinstance(self.value, str):
+            return self.value
+        return self.source or ("" if self.value is None else str(self.value))
+
     def get(self, *path: str | int) -> Node | None:
         """Return the value that ``path`` (names of maps, places in lists) leads to, or None."""
         found: Node | None = self
@@ -97,6 +106,15 @@ class Node:
         if isinstance(self.value, tuple):
             return [node.plain() for node in self.value]
         return self.value
+
+    def size(self) -> int:
+        """Return how many values there are, this one and all below it."""
+        count, waiting = 0, [self]
+        while waiting:
+            node = waiting.pop()
+            count += 1
+            waiting += node.items or node.fields.values()
+        return count
 
     def texts(self) -> Iterator[Node]:
         """Yield every text below this value."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import bisect
+import functools
+import re
+from collections.abc import Mapping, Sequence
 
 from airflow_dcp_provider.model.errors import Position
 from dag_factory.manifest.node import Node
@@ -25,25 +28,41 @@ def place_in(node: Node, offset: int | None, sources: Mapping[str, str]) -> Posi
     """
     if offset is None:
         return node.position
-    before = node.text[:offset]
-    line, column = before.count("\n"), offset - (before.rfind("\n") + 1)
+    starts = _line_starts(node.text)
+    line = bisect.bisect_right(starts, offset) - 1
+    column = offset - starts[line]
     if node.style == WHOLE_FILE:
         return Position(node.file, line + 1, column + 1)
-    lines = sources.get(node.file, "").split("\n")
+    lines = _lines(sources.get(node.file, ""))
     if node.style == "|":
         return _place_in_block(node, line, column, lines)
     quotes = 1 if node.style in {'"', "'"} else 0
     source = lines[node.line - 1] if node.line <= len(lines) else ""
     start = node.column - 1 + quotes
-    if source[start : start + len(node.text)] == node.text:
+    if _stands_at(node.text, source, start):
         return Position(node.file, node.line, start + offset + 1)
     return node.position
 
 
-def _place_in_block(node: Node, line: int, column: int, lines: list[str]) -> Position:
-    text_lines = node.text.split("\n")
-    for number, text in enumerate(text_lines):
+# A large text can have many problems, and each asks for its place: what is the same for all of them is found once.
+@functools.lru_cache(maxsize=16)
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(text.split("\n"))
+
+
+@functools.lru_cache(maxsize=16)
+def _line_starts(text: str) -> tuple[int, ...]:
+    return (0, *(match.end() for match in re.finditer("\n", text)))
+
+
+@functools.lru_cache(maxsize=16)
+def _stands_at(text: str, source: str, start: int) -> bool:
+    return source.startswith(text, start)
+
+
+def _place_in_block(node: Node, line: int, column: int, lines: Sequence[str]) -> Position:
+    for number, text in enumerate(_lines(node.text)):
         if text.strip() and node.line + number < len(lines):
-            indent = len(lines[node.line + number].rstrip("\r")) - len(text)
+            indent = len(lines[node.line + number]) - len(text)
             return Position(node.file, node.line + 1 + line, max(indent, 0) + column + 1)
     return node.position

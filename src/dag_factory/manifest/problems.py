@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from airflow_dcp_provider.model.errors import ManifestError, Position, Problem
+
+#: Longest word that a near name is looked for, and of the names that are compared with it.
+_LONGEST_WORD = 80
+#: Most names that are compared letter by letter, which costs the square of their length.
+_MOST_COMPARED = 25
+#: Most names that a hint lists.
+_MOST_LISTED = 20
+#: After so many problems no more hints are looked for: nobody reads that far.
+_MOST_HINTS = 200
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -14,21 +24,48 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean `{near}`?" if near else ""
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known name nearest to ``word``, or an empty text when none is near."""
-    names = list(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return the known name nearest to ``word``, or an empty text when none is near.
+
+    :param cutoff: how near, from 0 to 1, as in :func:`difflib.get_close_matches`.
+    """
+    if not word or len(word) > _LONGEST_WORD:
+        return ""
+    names = [name for name in known if len(name) <= _LONGEST_WORD]
+    close = difflib.get_close_matches(word, _candidates(word, names), n=1, cutoff=cutoff)
     if not close:
-        by_fold = {name.lower().replace("_", "").replace("-", ""): name for name in names}
-        folded = by_fold.get(word.lower().replace("_", "").replace("-", ""))
-        close = [folded] if folded else []
+        folded = _folded(word)
+        close = [name for name in names if _folded(name) == folded][-1:]
     return close[0] if close else ""
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def _candidates(word: str, names: list[str]) -> list[str]:
+    """Return the names that are worth a comparison: of many, those that begin like the word, of these the nearest in length."""
+    shared = len(word) // 2
+    while len(names) > _MOST_COMPARED and shared > 0:
+        if alike := [name for name in names if name.startswith(word[:shared])]:
+            names = alike
+            break
+        shared //= 2
+    return heapq.nsmallest(_MOST_COMPARED, names, key=lambda name: abs(len(name) - len(word)))
 
 
 def hint_for(word: str, known: Iterable[str], what: str) -> str:
     """Return a hint for an unknown ``word``: the nearest known name, else all of them after ``what``."""
     names = list(known)
-    return did_you_mean(word, names) or (f"{what}: {', '.join(names)}" if names else "")
+    if near := did_you_mean(word, names):
+        return near
+    return f"{what}: {listed(names)}" if names else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence; of very many the first ones."""
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return f"{', '.join(names[:_MOST_LISTED])}{more}"
 
 
 class Problems:
@@ -42,10 +79,20 @@ class Problems:
         self._lines: dict[str, list[str]] = {}
         self._found: dict[tuple[str, Position | None, str], Problem] = {}
 
-    def add(self, code: str, message: str, position: Position | None, hint: str = "", *, severity: str = "error") -> None:
-        """Record a problem; the same code, place and message twice are one."""
-        problem = Problem(code, message, position, hint, self._line(position), severity)
-        self._found.setdefault((code, position, message), problem)
+    def add(
+        self, code: str, message: str, position: Position | None, hint: str | Callable[[], str] = "", *, severity: str = "error"
+    ) -> None:
+        """Record a problem; the same code, place and message twice are one.
+
+        :param hint: the hint, or what looks for it. Where many problems of one kind are possible, it is looked for in the first of
+            them only.
+        """
+        key = (code, position, message)
+        if key in self._found:
+            return
+        if callable(hint):
+            hint = hint() if len(self._found) < _MOST_HINTS else ""
+        self._found[key] = Problem.at_line(code, message, position, hint, line=self._line(position), severity=severity)
 
     def extend(self, problems: Iterable[Problem]) -> None:
         """Record problems that others found."""
@@ -56,7 +103,7 @@ class Problems:
         if position is None or position.file not in self._sources:
             return ""
         if position.file not in self._lines:
-            self._lines[position.file] = self._sources[position.file].splitlines()
+            self._lines[position.file] = self._sources[position.file].split("\n")
         lines = self._lines[position.file]
         return lines[position.line - 1] if 0 < position.line <= len(lines) else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,16 @@ from typing import Any
 from dag_factory.manifest.node import Node
 
 _TOP_FIELD = re.compile(r"""^(["']?)(?P<name>[A-Za-z_$][\w.$-]*)\1[ \t]*:(?:[ \t]+(?P<value>[^\n]*))?$""", re.MULTILINE)
+
+
+#: A manifest shows what it is in so many bytes.
+HEAD_BYTES = 65_536
+
+
+def rough_text(beginning: bytes) -> str:
+    """Return the first bytes of a file as text, also where they are not UTF-8, for :func:`rough_fields`."""
+    encoding = "utf-16" if beginning[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE} else "utf-8-sig"
+    return beginning.decode(encoding, errors="replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def rough_fields(text: str) -> dict[str, str]:

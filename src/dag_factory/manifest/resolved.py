@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from airflow_dcp_provider.model.errors import ManifestError, Position
+from airflow_dcp_provider.model.texts import is_one_line
 from dag_factory.manifest.files import FolderFiles
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.places import file_node, place_in
-from dag_factory.manifest.problems import Problems
+from dag_factory.manifest.problems import Problems, nearest
+from dag_factory.manifest.regular_files import is_there
 from dag_factory.manifest.settings import CompileSettings
 
-#: What the systems that this runs on allow at least for a name in a path.
+#: What the systems that this runs on allow at least for a name in a path, in bytes.
 _LONGEST_PATH = 255
+#: Most names of a folder that are looked through for one that was meant.
+_MOST_LISTED = 1_000
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class ResolvedManifest:
         :param problems: gets DCP160 when there is no such file and DCP161 when it is outside the DAGs folder.
         :returns: the text, or None when there is a problem.
         """
-        if "\0" in name.text or len(name.text) > _LONGEST_PATH:
+        if not is_one_line(name.text) or len(name.text.encode(errors="replace")) > _LONGEST_PATH:
             text = "this cannot be the name of a file"
             problems.add("DCP160", text, name.position, "name the file relative to the manifest, for example daily_orders.sql")
             return None
@@ -68,7 +74,7 @@ class ResolvedManifest:
             text = f"`{name.text}` leads out of the DAGs folder"
             problems.add("DCP161", text, name.position, "put the file into the folder and name it relative to the manifest")
             return None
-        if not path.is_file():
+        if not is_there(path) or os.path.isdir(path):  # noqa: PTH112 - false, where `Path` raises an error
             self.files.note_absent(path)
             near = _similar_file(path)
             hint = f"did you mean `{near}`?" if near else f"make the file `{self.files.name_of(path)}`, or correct the name"
@@ -83,9 +89,9 @@ class ResolvedManifest:
 
 
 def _similar_file(path: Path) -> str:
-    import difflib
-
-    if not path.parent.is_dir():
+    try:
+        with os.scandir(path.parent) as entries:
+            names = [entry.name for entry in itertools.islice(entries, _MOST_LISTED) if entry.name.endswith(path.suffix)]
+    except OSError:
         return ""
-    names = sorted(each.name for each in path.parent.iterdir() if each.suffix == path.suffix and each.is_file())
-    return next(iter(difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)), "")
+    return nearest(path.name, sorted(names))

@@ -6,28 +6,53 @@ Answers are cautious: what cannot be known without the tables (``SELECT *``, tem
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ParseError, SqlglotError, TokenError
+from sqlglot.errors import SqlglotError
 
-from dag_factory.manifest.sql_templates import NeutralSql
+from dag_factory.manifest.sql_problems import SqlProblem, syntax_problem
+from dag_factory.manifest.sql_templates import NeutralSql, SqlText
+from dag_factory.manifest.sql_words import MAX_SQL, dialect, problem_in, too_deep, too_large
 
-_DIALECT = "spark"
-
-
-@dataclass(frozen=True)
-class SqlProblem:
-    """What is wrong with an SQL text: ``offset`` in characters from its start, or None for the text as a whole."""
-
-    code: str
-    message: str
-    hint: str
-    offset: int | None = None
+#: Iceberg's tables about a table.
+METADATA_TABLES = frozenset(
+    {
+        *("history", "metadata_log_entries", "snapshots", "entries", "files", "data_files", "delete_files", "manifests"),
+        *("partitions", "position_deletes", "refs", "all_data_files", "all_delete_files", "all_entries", "all_files"),
+        "all_manifests",
+    }
+)
+#: Functions that make rows without reading a table or file.
+_TABLE_FUNCTIONS = frozenset(
+    {
+        *("range", "explode", "explode_outer", "inline", "inline_outer", "posexplode", "posexplode_outer", "stack", "json_tuple"),
+        *("variant_explode", "variant_explode_outer", "sql_keywords", "collations"),
+    }
+)
+_FORMATS = frozenset(
+    {
+        *(
+            "csv",
+            "json",
+            "parquet",
+            "orc",
+            "text",
+            "avro",
+            "xml",
+            "binaryfile",
+            "delta",
+            "iceberg",
+            "hudi",
+            "jdbc",
+            "kafka",
+            "image",
+        ),
+        *("libsvm", "socket", "rate", "noop", "console"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -36,8 +61,9 @@ class TableRead:
 
     :param start: place of the whole name in the SQL, ``end`` behind it.
     :param alias: the name that the SQL gives it, or empty.
-    :param dynamic: whether a template is part of the name.
+    :param dynamic: whether only a run knows part of the name.
     :param versioned: whether an older version of it is read (``VERSION AS OF``).
+    :param metadata: which of Iceberg's metadata tables of it is read, such as ``snapshots``, or empty.
     """
 
     catalog: str
@@ -48,11 +74,12 @@ class TableRead:
     alias: str = ""
     dynamic: bool = False
     versioned: bool = False
+    metadata: str = ""
 
     @property
     def full_name(self) -> str:
         """The name with the parts that are written."""
-        return ".".join(part for part in (self.catalog, self.database, self.table) if part)
+        return ".".join(part for part in (self.catalog, self.database, self.table, self.metadata) if part)
 
 
 @dataclass(frozen=True)
@@ -68,12 +95,11 @@ class QualifiedColumn:
 
 @dataclass(frozen=True)
 class SqlReading:
-    """What an SQL query says about itself.
+    """What an SQL query says about itself. All places are places in the SQL as it stands, templates included.
 
-    :param tables: every mention of a table or view, in order.
+    :param tables: every mention of a table or view in any branch of its templates, in order.
     :param columns: names of the result's columns, or None when they are not all written out; ``column_places`` is where they are.
     :param with_names: names that a ``WITH`` gives.
-    :param exact: whether places in it are places in the SQL as it stands.
     """
 
     problems: tuple[SqlProblem, ...] = ()
@@ -82,18 +108,38 @@ class SqlReading:
     columns: tuple[str, ...] | None = None
     column_places: tuple[int | None, ...] = ()
     with_names: frozenset[str] = frozenset()
-    exact: bool = True
 
 
 @functools.lru_cache(maxsize=4096)
-def read_query(sql: NeutralSql) -> SqlReading:
-    """Return what a transformation's query says; equal texts are read once."""
-    try:
-        statements = [each for each in sqlglot.parse(sql.text, dialect=_DIALECT) if each is not None]
-    except SqlglotError as error:
-        return SqlReading((_syntax_problem(error, sql),))
-    except RecursionError:
-        return SqlReading((SqlProblem("DCP144", "the SQL nests too deep to be read", "split it into several transformations"),))
+def read_query(sql: NeutralSql, catalogs: frozenset[str] = frozenset()) -> SqlReading:
+    """Return what a transformation's query says; equal texts are read once.
+
+    :param catalogs: names of catalogs, by which ``catalog.database.files`` is told from a metadata table of ``database.table``.
+    """
+    if sum(len(text.text) for text in sql.texts) > 2 * MAX_SQL:
+        message = f"with every branch of its templates, the SQL has more than {2 * MAX_SQL} characters"
+        return SqlReading((SqlProblem("DCP163", message, "make the branches shorter"),))
+    readings = [_read(text, catalogs) for text in sql.texts]
+    columns = {reading.columns for reading in readings}
+    return SqlReading(
+        problems=tuple(dict.fromkeys(problem for reading in readings for problem in reading.problems)),
+        tables=tuple(
+            sorted(
+                dict.fromkeys(table for reading in readings for table in reading.tables), key=lambda table: (table.start, table.end)
+            )
+        ),
+        qualified_columns=tuple(dict.fromkeys(column for reading in readings for column in reading.qualified_columns)),
+        columns=readings[0].columns if len(columns) == 1 else None,
+        column_places=readings[0].column_places if len(columns) == 1 else (),
+        with_names=frozenset[str]().union(*(reading.with_names for reading in readings)),
+    )
+
+
+def _read(sql: SqlText, catalogs: frozenset[str]) -> SqlReading:
+    parsed = _parsed(sql)
+    if isinstance(parsed, SqlProblem):
+        return SqlReading((parsed,))
+    statements = parsed
     if not statements:
         return SqlReading((SqlProblem("DCP145", "the SQL is empty", "write a query"),))
     if len(statements) > 1:
@@ -102,142 +148,180 @@ def read_query(sql: NeutralSql) -> SqlReading:
     tree = statements[0]
     if not isinstance(tree, exp.Query | exp.Values):
         text = f"the SQL is {_kind(tree)}, and a transformation is a query"
-        return SqlReading((SqlProblem("DCP145", text, "write a SELECT; tables are written by sinks", 0 if sql.exact else None),))
+        return SqlReading((SqlProblem("DCP145", text, "write a SELECT; tables are written by sinks", sql.origin(0)),))
+    tables, problems = _tables(tree, sql, catalogs)
     columns = _columns(tree, sql)
     return SqlReading(
-        tables=tuple(_tables(tree, sql)),
-        qualified_columns=tuple(_qualified_columns(tree)) if sql.exact else (),
+        problems=tuple(problems),
+        tables=tuple(tables),
+        qualified_columns=tuple(_qualified_columns(tree, sql)),
         columns=None if columns is None else tuple(name for name, _ in columns),
-        column_places=tuple(place for _, place in columns or ()),
+        column_places=tuple(None if place is None else sql.origin(place) for _, place in columns or ()),
         with_names=frozenset(cte.alias for cte in tree.find_all(exp.CTE)),
-        exact=sql.exact,
     )
+
+
+def _parsed(sql: SqlText, lead: str = "") -> list[Any] | SqlProblem:
+    """Return the statements of an SQL text, or what is wrong with it, with its place in the text with templates."""
+    problem = too_large(sql.text)
+    if problem is None:
+        text = lead + sql.text
+        try:
+            tokens = dialect().tokenize(text)
+            problem = problem_in(sql.text, tokens)
+            if problem is None:
+                statements = dialect().parser().parse(tokens, text)
+                # What is left of a comment behind the last semicolon is no statement.
+                return [each for each in statements if each is not None and not isinstance(each, exp.Semicolon)]
+            if problem.code != "DCP162" and problem.offset is not None:
+                problem = replace(problem, offset=max(0, problem.offset - len(lead)))
+        except SqlglotError as error:
+            problem = syntax_problem(error, sql.text, lead=len(lead))
+        except RecursionError:
+            problem = too_deep()
+    return problem if problem.offset is None else replace(problem, offset=sql.origin(problem.offset))
 
 
 @functools.lru_cache(maxsize=4096)
 def read_condition(sql: NeutralSql) -> tuple[SqlProblem, ...]:
     """Return what is wrong with an SQL condition, as a source's ``filter`` is one."""
-    try:
-        tree, *others = sqlglot.parse(f"SELECT 1 WHERE {sql.text}", dialect=_DIALECT)
-    except SqlglotError as error:
-        problem = _syntax_problem(error, sql, lead=len("SELECT 1 WHERE "))
-        return (problem,)
-    except RecursionError:
-        return (SqlProblem("DCP144", "the condition nests too deep to be read", "make it simpler"),)
-    clauses = (
-        {name for name, value in tree.args.items() if value and name not in {"kind", "expressions", "where"}} if tree else set()
-    )
+    return tuple(dict.fromkeys(problem for text in sql.texts if (problem := _condition_problem(text))))
+
+
+def _condition_problem(sql: SqlText) -> SqlProblem | None:
+    lead = "SELECT 1 WHERE "
+    parsed = _parsed(sql, lead)
+    if isinstance(parsed, SqlProblem):
+        return parsed
+    tree, *others = parsed
+    clauses = {name for name, value in tree.args.items() if value and name not in {"kind", "expressions", "where"}}
     if others or clauses or not isinstance(tree, exp.Select):
-        return (SqlProblem("DCP145", "the filter is more than a condition", "write only what stands after WHERE"),)
-    return ()
-
-
-def _syntax_problem(error: SqlglotError, sql: NeutralSql, lead: int = 0) -> SqlProblem:
-    offset: int | None = None
-    message, hint = "the SQL cannot be read", "check it near here"
-    if isinstance(error, ParseError) and error.errors:
-        first = error.errors[0]
-        near = str(first.get("highlight") or "")
-        description = str(first.get("description") or "").rstrip(".")
-        message = f"the SQL does not parse: {_plain_words(description)}" + (f", near `{near}`" if near else "")
-        offset = _offset(sql.text, lead, int(first["line"]), int(first["col"]) - len(near) + 1) if first.get("line") else None
-    elif isinstance(error, TokenError):
-        # The words before were read well; what is opened and not closed swallows everything to the end.
-        message, hint, offset = (
-            "the SQL does not parse: it ends inside of a quote or comment",
-            "close what was opened",
-            len(sql.text) - 1,
-        )
-    return SqlProblem("DCP144", message, hint, offset if sql.exact else None)
-
-
-def _plain_words(description: str) -> str:
-    if match := re.match(r"Required keyword: '(\w+)' missing for <class '[\w.]*?(\w+)'>", description):
-        return f"something is missing after {match.group(2).upper()}"
-    return description[:1].lower() + description[1:]
-
-
-def _offset(text: str, lead: int, line: int, column: int) -> int:
-    """Return the place of a line and column (from 1) in ``text``, before which ``lead`` characters stood in the first line."""
-    starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    start = starts[min(line, len(starts)) - 1]
-    column_in_text = column - 1 - (lead if line == 1 else 0)
-    return max(0, min(start + column_in_text, len(text) - 1))
+        return SqlProblem("DCP145", "the filter is more than a condition", "write only what stands after WHERE")
+    if (table := tree.find(exp.Table)) is not None:
+        place = min((part.meta["start"] for part in table.parts if "start" in part.meta), default=len(lead)) - len(lead)
+        message = f"the filter reads a table, `{table.name}`"
+        return SqlProblem("DCP145", message, "read it as a source, and join it in a transformation", sql.origin(max(0, place)))
+    return None
 
 
 def _kind(tree: exp.Expression) -> str:
     return f"`{tree.key.upper()}`" if not isinstance(tree, exp.Command) else f"`{tree.name.upper()}`"
 
 
-def _tables(tree: exp.Expression, sql: NeutralSql) -> Iterator[TableRead]:
-    for table in tree.find_all(exp.Table, bfs=False):
-        if not isinstance(table.this, exp.Identifier) or (not table.db and _is_with_name(table)):
+@dataclass(frozen=True)
+class _Names:
+    """Names that a ``WITH`` gives: the first ``count`` of ``places``, and those of the ``WITH`` around it."""
+
+    places: dict[str, int]
+    count: int
+    around: _Names | None
+
+    def __contains__(self, name: object) -> bool:
+        names: _Names | None = self
+        while names is not None:
+            if names.places.get(str(name), names.count) < names.count:
+                return True
+            names = names.around
+        return False
+
+
+def _tables(tree: Any, sql: SqlText, catalogs: frozenset[str]) -> tuple[list[TableRead], list[SqlProblem]]:
+    """Return every table below ``tree`` that is no name of a ``WITH``, and what is wrong with how they are read."""
+    tables: list[TableRead] = []
+    problems: list[SqlProblem] = []
+    waiting: list[tuple[Any, _Names]] = [(tree, _Names({}, 0, None))]
+    while waiting:
+        node, names = waiting.pop()
+        if isinstance(node, exp.Hint):
+            # A hint's arguments are aliases, which the parser takes for tables.
             continue
-        places = [part.meta for part in table.parts if "start" in part.meta]
-        start = min((place["start"] for place in places), default=0)
-        end = max((place["end"] for place in places), default=-1) + 1
-        yield TableRead(
-            catalog=table.catalog,
-            database=table.db,
-            table=table.name,
-            start=start,
-            end=end,
-            alias=table.alias,
-            dynamic=any(start < span_end and span_start < end for span_start, span_end in sql.spans),
-            versioned=bool(table.args.get("version") or table.args.get("when")),
-        )
-
-
-def _is_with_name(table: Any) -> bool:
-    """Whether the table's name is given by a ``WITH`` that is in scope there."""
-    name = table.name.lower()
-    below: exp.Expression = table
-    inside: exp.CTE | None = None
-    above: Any = table.parent
-    while above is not None:
-        if isinstance(below, exp.CTE):
-            inside = below
-        if isinstance(above, exp.With):
+        if isinstance(node, exp.Table):
+            found = _table(node, names, sql, catalogs)
+            if isinstance(found, SqlProblem):
+                problems.append(found)
+            elif found:
+                tables.append(found)
+        with_clause = node.args.get("with_") or node.args.get("with")
+        if isinstance(with_clause, exp.With):
+            ctes = with_clause.expressions
+            # Of two equal names the first counts for where it can be seen.
+            places: dict[str, int] = {}
+            for number, cte in enumerate(ctes):
+                places.setdefault(cte.alias.lower(), number)
             # A name sees the names before it, and itself when the WITH is recursive.
-            for cte in above.expressions:
-                if cte is inside and not above.recursive:
-                    break
-                if cte.alias.lower() == name:
-                    return True
-                if cte is inside:
-                    break
-        elif not isinstance(below, exp.With) and any(cte.alias.lower() == name for cte in _with_of(above)):
-            return True
-        below, above = above, above.parent
-    return False
+            waiting += [(cte, _Names(places, number + bool(with_clause.recursive), names)) for number, cte in enumerate(ctes)]
+            names = _Names(places, len(ctes), names)
+        waiting += [(child, names) for child in node.iter_expressions() if child is not with_clause]
+    return tables, problems
 
 
-def _with_of(tree: exp.Expression) -> list[Any]:
-    return list(tree.ctes) if isinstance(tree, exp.Query) else []
+def _table(node: exp.Table, names: _Names, sql: SqlText, catalogs: frozenset[str]) -> TableRead | SqlProblem | None:
+    parts = node.parts
+    places = [part.meta for part in parts if "start" in part.meta]
+    start = min((place["start"] for place in places), default=0)
+    end = max((place["end"] for place in places), default=-1) + 1
+    if not all(isinstance(part, exp.Identifier) for part in parts):
+        return _function_problem(node, sql)
+    words = [part.name for part in parts]
+    if len(words) == 1 and words[0].lower() in names:
+        return None
+    metadata = ""
+    if len(words) > 2 and words[-1].lower() in METADATA_TABLES and not (len(words) == 3 and words[0] in catalogs):
+        metadata = words.pop()
+    table, database, catalog = words[-1], words[-2] if len(words) > 1 else "", ".".join(words[:-2])
+    if len(words) == 2 and (database.lower() in _FORMATS or "." in database or any(mark in table for mark in "/\\:*?")):
+        message = f"`{database}.{table}` reads files by their path"
+        return SqlProblem("DCP158", message, "read them as a source with `type` and `path`", sql.origin(start))
+    return TableRead(
+        catalog=catalog,
+        database=database,
+        table=table,
+        start=sql.origin(start),
+        end=sql.origin_end(end),
+        alias=node.alias,
+        dynamic=sql.is_unknown(start, end),
+        versioned=bool(node.args.get("version") or node.args.get("when")),
+        metadata=metadata,
+    )
 
 
-def _qualified_columns(tree: exp.Expression) -> Iterator[QualifiedColumn]:
+def _function_problem(node: exp.Table, sql: SqlText) -> SqlProblem | None:
+    function = node.this
+    name = (
+        function.name if isinstance(function, exp.Anonymous) else function.sql_name() if isinstance(function, exp.Func) else ""
+    ).lower()
+    if name in _TABLE_FUNCTIONS or isinstance(function, exp.Explode | exp.Posexplode | exp.Inline | exp.Stack | exp.JSONTable):
+        return None
+    message = f"the table function `{name}` is not offered" if name else "what stands after FROM is no table, view or query"
+    place = function.meta.get("start") if isinstance(function, exp.Expression) else None
+    offset = None if place is None else sql.origin(place)
+    return SqlProblem("DCP159", message, f"table functions are: {', '.join(sorted(_TABLE_FUNCTIONS))}", offset)
+
+
+def _qualified_columns(tree: exp.Expression, sql: SqlText) -> Iterator[QualifiedColumn]:
     for column in tree.find_all(exp.Column):
         table, database = column.args.get("table"), column.args.get("db")
         if table is None or database is None or "start" not in table.meta:
             continue
         first = column.args.get("catalog") or database
-        yield QualifiedColumn(column.catalog, column.db, column.table, first.meta["start"], table.meta["start"])
+        yield QualifiedColumn(
+            column.catalog, column.db, column.table, sql.origin(first.meta["start"]), sql.origin(table.meta["start"])
+        )
 
 
-def _columns(tree: Any, sql: NeutralSql) -> list[tuple[str, int | None]] | None:
+def _columns(tree: Any, sql: SqlText) -> list[tuple[str, int | None]] | None:
     """Return the result's columns with their places, or None when they cannot be known."""
     query = tree
     while isinstance(query, exp.SetOperation | exp.Subquery):
         query = query.this
-    if not isinstance(query, exp.Select) or not query.expressions or not sql.exact:
+    if not isinstance(query, exp.Select) or not query.expressions:
         return None
     columns: list[tuple[str, int | None]] = []
     for column in query.expressions:
         name = column.alias_or_name
         place = _place_of_name(column)
         # An expression without a name gets one from Spark that only Spark knows; a template may give any number of columns.
-        if not isinstance(column, exp.Alias | exp.Column) or column.is_star or _in_template(place, sql):
+        if not isinstance(column, exp.Alias | exp.Column) or column.is_star or _is_of_a_run(place, sql):
             return None
         columns.append((name, place))
     return columns
@@ -249,5 +333,5 @@ def _place_of_name(column: Any) -> int | None:
     return place if isinstance(place, int) else None
 
 
-def _in_template(place: int | None, sql: NeutralSql) -> bool:
-    return place is not None and any(start <= place < end for start, end in sql.spans)
+def _is_of_a_run(place: int | None, sql: SqlText) -> bool:
+    return place is not None and sql.is_unknown(place, place + 1)

@@ -1,30 +1,25 @@
-"""SQL that holds Jinja templates, made readable for an SQL parser without moving a character.
+"""SQL that holds Jinja templates, made readable for an SQL parser: one text for each way through its branches.
 
-Every template is replaced by a neutral word of the same length, so that a place in the result is the same place in the text as it
-stands. Of ``{% if %}`` the first branch counts. What loops cannot be read so; it is rendered with sample values
-instead, and places inside it are lost.
+In each text, what templates write is in its place as far as it is known without a run; for the rest a word stands. Every character
+knows where it comes from.
 """
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import jinja2
-
-from airflow_dcp_provider.model.templates import date_names, macros, template_environment
+from airflow_dcp_provider.model.template_values import TemplateFault
+from airflow_dcp_provider.model.templates import date_names
+from dag_factory.manifest.template_reading import Reading, read_template
+from dag_factory.manifest.template_values import Parameters, Unknown, Way, Written
 
 _SAMPLE_DAY = dt.datetime(2013, 1, 5, tzinfo=dt.UTC)
-_WORD = re.compile(r"[a-z]+")
-_OPENINGS = ("{{", "{%", "{#")
-#: Blocks that leave the SQL around them as it is.
-_PLAIN_BLOCKS = frozenset({"if", "elif", "else", "endif", "set"})
-#: Blocks whose text is not written where it stands.
-_KEPT_BLOCKS = frozenset({"endset", "macro", "call", "filter"})
 #: A day or month, and a time behind a day, as SQL would take it for a subtraction.
 _DATE = re.compile(r"\s*\d{4}-\d\d(-\d\d([T ][\d:.+Z-]*)?)?\s*")
 #: What Spark SQL does not read as words and numbers; what is not closed goes to the end.
@@ -35,177 +30,174 @@ _QUOTED = re.compile(
 )
 
 
+class Origin(NamedTuple):
+    """Where a part of an SQL text comes from: its place in the text with templates, and whether only a run knows it."""
+
+    at: int
+    start: int
+    end: int
+    template: bool
+    unknown: bool
+
+
+@dataclass(frozen=True)
+class SqlText:
+    """SQL without templates, on one way through its branches.
+
+    :param text: the SQL, for a parser.
+    :param origins: where each part of it comes from, in order; none when nothing of it comes from a template.
+    """
+
+    text: str
+    origins: tuple[Origin, ...] = ()
+
+    def origin(self, place: int) -> int:
+        """Return where the character at ``place`` comes from; of what a template writes, where the template begins."""
+        if not self.origins:
+            return place
+        part = self.origins[self._number(place)]
+        return part.start if part.template else min(part.start + place - part.at, part.end)
+
+    def origin_end(self, end: int) -> int:
+        """Return where what ends before ``end`` ends in the text with templates."""
+        if not self.origins or not end:
+            return end
+        part = self.origins[self._number(end - 1)]
+        return part.end if part.template else part.start + end - part.at
+
+    def is_unknown(self, start: int, end: int) -> bool:
+        """Whether only a run knows some of what stands from ``start`` to ``end``."""
+        number = self._number(start)
+        while number < len(self.origins) and self.origins[number].at < end:
+            if self.origins[number].unknown:
+                return True
+            number += 1
+        return False
+
+    def _number(self, place: int) -> int:
+        return max(0, bisect.bisect_right(self.origins, place, key=lambda origin: origin.at) - 1)
+
+
 @dataclass(frozen=True)
 class NeutralSql:
     """SQL without templates.
 
-    :param text: the SQL, for a parser.
-    :param spans: ``(start, end)`` of each template in it; what overlaps one is not known before the run.
-    :param exact: whether places in ``text`` are places in the original.
+    :param texts: the SQL on each way through its branches; every branch is in one of them.
     """
 
-    text: str
-    spans: tuple[tuple[int, int], ...] = ()
-    exact: bool = True
+    texts: tuple[SqlText, ...]
+
+    @property
+    def text(self) -> str:
+        """The SQL on the first way."""
+        return self.texts[0].text
 
 
-@dataclass(frozen=True)
-class _Piece:
-    kind: str
-    start: int
-    end: int
-    word: str = ""
-
-
-def neutral_sql(text: str, parameters: Mapping[str, Any]) -> NeutralSql | None:
+def neutral_sql(text: str, parameters: Mapping[str, Any], environment: str = "") -> NeutralSql | None:
     """Return ``text`` without its templates, or None when they have a mistake (which the templates' own check reports).
 
-    :param parameters: defaults of the manifest's parameters, for templates that must be rendered.
+    :param parameters: defaults of the manifest's parameters; a run may be given others.
+    :param environment: the environment of the run, where conditions on it are to be decided; empty when it is not known.
     """
-    if not any(opening in text for opening in _OPENINGS):
-        return NeutralSql(text)
-    pieces = _pieces(text)
-    if pieces is None:
+    if "{" not in text:
+        return NeutralSql((SqlText(text),))
+    reading = sql_reading(text, parameters, environment)
+    if reading.faults or not reading.ways:
         return None
-    if any(piece.kind == "block" and piece.word not in _PLAIN_BLOCKS for piece in pieces):
-        return _rendered(text, parameters)
-    characters = list(text)
-    for piece in pieces:
-        _overwrite(characters, piece.start, piece.end, word=piece.kind == "variable")
-    for start, end in _other_branches(pieces):
-        _overwrite(characters, start, end, word=False)
-    return NeutralSql("".join(characters), tuple((piece.start, piece.end) for piece in pieces if piece.kind == "variable"))
+    return NeutralSql(tuple(dict.fromkeys(_sql_text(way) for way in reading.ways)))
 
 
-def unquoted_dates(text: str, parameters: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
+def _sql_text(way: Way) -> SqlText:
+    origins, at = [], 0
+    for part in way.parts:
+        # A part without characters would hide the one at its place.
+        if part.text:
+            origins.append(Origin(at, part.start, part.end, part.template, part.value is not None))
+        at += len(part.text)
+    return SqlText(way.text, tuple(origins))
+
+
+class _Samples:
+    """Defaults of parameters, equal when they are written the same."""
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        self.parameters = parameters
+        self._written = repr(parameters)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Samples) and self._written == other._written
+
+    def __hash__(self) -> int:
+        return hash(self._written)
+
+
+def sql_reading(text: str, parameters: Mapping[str, Any], environment: str = "") -> Reading:
+    """Return what a template may write, see :func:`neutral_sql`. Equal texts are read once."""
+    return _reading(text, _Samples(parameters if "params" in text else {}), environment if "environment" in text else "")
+
+
+@functools.lru_cache(maxsize=2048)
+def _reading(text: str, samples: _Samples, environment: str) -> Reading:
+    return read_template(text, sample_values(samples.parameters, environment))
+
+
+def unquoted_dates(text: str, parameters: Mapping[str, Any], environment: str = "") -> tuple[tuple[int, str], ...]:
     """Return place and text of each template that writes a date or time outside of quotes and comments.
 
     :param parameters: defaults of the manifest's parameters.
     """
-    if "{{" not in text:
-        return ()
-    return _unquoted_dates_with(text, parameters) if "params" in text else _unquoted_dates(text)
-
-
-@functools.lru_cache(maxsize=4096)
-def _unquoted_dates(text: str) -> tuple[tuple[int, str], ...]:
-    return _unquoted_dates_with(text, {})
-
-
-def _unquoted_dates_with(text: str, parameters: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
-    pieces = _pieces(text)
-    if pieces is None or any(piece.word in _KEPT_BLOCKS for piece in pieces):
-        return ()
-    characters = list(text)
-    for piece in pieces:
-        _overwrite(characters, piece.start, piece.end, word=piece.kind == "variable")
-    sql = "".join(characters)
-    quoted = [match.span() for match in _QUOTED.finditer(sql)]
-    found = []
-    given = ""
-    for piece in pieces:
-        template = text[piece.start : piece.end]
-        if piece.word == "set":
-            given += template
+    return tuple(
+        (part.start, text[part.start : part.end].strip())
+        for part, sql, start, quoted in written_values(text, parameters, environment)
         # A date that goes on with a word is part of a name.
-        inside = any(start <= piece.start < end for start, end in quoted) or re.match(r"[\w.]", sql[piece.start - 1 : piece.start])
-        if piece.kind == "variable" and not inside and _is_date(given + template, parameters):
-            found.append((piece.start, template.strip()))
-    return tuple(found)
+        if not quoted and not re.match(r"[\w.]", sql[start - 1 : start]) and _is_date(part)
+    )
 
 
-@functools.lru_cache(maxsize=4096)
-def _compiled(template: str) -> jinja2.Template:
-    return _environment().from_string(template)
+def _is_date(part: Written) -> bool:
+    if part.value is None:
+        return bool(_DATE.fullmatch(part.text))
+    return not part.value.literal and bool(_DATE.fullmatch(part.value.sample_text or ""))
 
 
-def _is_date(template: str, parameters: Mapping[str, Any]) -> bool:
-    try:
-        written = _compiled(template).render(sample_values(parameters))
-    except Exception:  # noqa: BLE001 - a template may fail in any way on sample values; names that it lacks are reported elsewhere
-        return False
-    return bool(_DATE.fullmatch(written))
+def written_values(text: str, parameters: Mapping[str, Any], environment: str = "") -> Iterator[tuple[Written, str, int, bool]]:
+    """Yield what each template of an SQL text writes, once: the part, all of the SQL, its place there, and whether it is quoted."""
+    if "{{" not in text:
+        return
+    dealt_with: set[tuple[Any, ...]] = set()
+    for way in sql_reading(text, parameters, environment).ways:
+        sql, at = way.text, 0
+        spans = [match.span() for match in _QUOTED.finditer(sql)]
+        opens = [start for start, _ in spans]
+        for part in way.parts:
+            start, at = at, at + len(part.text)
+            key = (part.start, part.text, part.value and (part.value.parameters, part.value.literal, part.value.sample_text))
+            if not part.template or key in dealt_with:
+                continue
+            dealt_with.add(key)
+            before = bisect.bisect_right(opens, start) - 1
+            yield part, sql, start, before >= 0 and opens[before] < start < spans[before][1]
 
 
-@functools.cache
-def _environment() -> jinja2.Environment:
-    return template_environment()
-
-
-@functools.lru_cache(maxsize=4096)
-def _pieces(text: str) -> tuple[_Piece, ...] | None:
-    """Return the templates of ``text``, or None when they have a mistake."""
-    try:
-        _environment().parse(text)
-        return tuple(_lexed(text))
-    except jinja2.TemplateSyntaxError:
-        return None
-
-
-def _lexed(text: str) -> Iterator[_Piece]:
-    """Yield the templates of ``text`` with their places."""
-    kind, start, at, word = "", 0, 0, ""
-    for _, part, value in _environment().lex(text):
-        # The lexer leaves out white space that `{%-` strips, so each token is looked for from the last one's end.
-        found = text.find(value, at)
-        found = at if found < 0 else found
-        at = found + len(value)
-        if part.endswith("_begin"):
-            kind, start, word = part.removesuffix("_begin"), found, "raw" if part == "raw_begin" else ""
-            if kind == "raw":
-                yield _Piece("comment", start, at)
-        elif part == "raw_end":
-            yield _Piece("comment", found, at)
-        elif part.endswith("_end"):
-            yield _Piece(kind, start, at, word)
-        elif kind == "block" and not word and _WORD.fullmatch(value):
-            word = value
-
-
-def _other_branches(pieces: tuple[_Piece, ...]) -> Iterator[tuple[int, int]]:
-    """Yield what stands between the first ``else`` or ``elif`` of each ``if`` and its ``endif``."""
-    open_since: list[int | None] = []
-    for piece in pieces:
-        if piece.kind != "block":
-            continue
-        if piece.word == "if":
-            open_since.append(None)
-        elif piece.word == "endif":
-            start = open_since.pop()
-            if start is not None:
-                yield start, piece.start
-        elif piece.word in {"else", "elif"} and open_since[-1] is None:
-            open_since[-1] = piece.end
-
-
-def _overwrite(characters: list[str], start: int, end: int, *, word: bool) -> None:
-    """Put spaces in place of a range, or a word as far as its first line goes; line ends stay."""
-    for place in range(start, end):
-        if characters[place] == "\n":
-            word = False
-        elif word:
-            characters[place] = "j" if place == start else "_"
-        else:
-            characters[place] = " "
-
-
-def _rendered(text: str, parameters: Mapping[str, Any]) -> NeutralSql | None:
-    try:
-        return NeutralSql(_environment().from_string(text).render(sample_values(parameters)), exact=False)
-    except Exception:  # noqa: BLE001 - a template may fail in any way on sample values; at run time it has the real ones
-        return None
-
-
-def sample_values(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values for every name that templates may use, of one sample day.
+def sample_values(parameters: Mapping[str, Any], environment: str = "") -> dict[str, Any]:
+    """Return what is known of every name that templates may use: nearly all is unknown, with a sample of one day.
 
     :param parameters: defaults of the manifest's parameters.
+    :param environment: the environment, where it is known.
     """
+    where: Any = environment or Unknown("local")
+    days = date_names(_SAMPLE_DAY, _SAMPLE_DAY, _SAMPLE_DAY + dt.timedelta(days=1))
     return {
-        **date_names(_SAMPLE_DAY, _SAMPLE_DAY, _SAMPLE_DAY + dt.timedelta(days=1)),
-        "run_id": "sample",
-        "dag_id": "sample",
-        "environment": "local",
-        "params": {"environment": "local", "parameters": dict(parameters)},
-        "macros": macros(),
+        **{name: Unknown(value) for name, value in days.items()},
+        "run_id": Unknown("sample"),
+        "dag_id": Unknown("sample"),
+        "environment": where,
+        "params": {"environment": where, "parameters": Parameters(parameters)},
+        "macros": None,
     }
+
+
+def template_faults(text: str, parameters: Mapping[str, Any], environment: str = "") -> tuple[tuple[TemplateFault, int], ...]:
+    """Return what is wrong with a template that parses, each with its place: what it computes is too large or cannot be written."""
+    faults: tuple[tuple[TemplateFault, int], ...] = sql_reading(text, parameters, environment).faults
+    return faults

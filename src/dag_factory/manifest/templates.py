@@ -1,6 +1,7 @@
-"""Checking the templates of a manifest before anything runs: their syntax, and that every name they use will be defined.
+"""Checking the templates of a manifest before anything runs: their syntax, what they use, and that every name will be defined.
 
-The names themselves and the rendering are :mod:`airflow_dcp_provider.model.templates`, which lint and the operators share.
+The names and the rendering are :mod:`airflow_dcp_provider.model.templates`, the allow lists
+:mod:`airflow_dcp_provider.model.template_tree`; both are the same for lint and for a run. Nothing is rendered here.
 """
 
 from __future__ import annotations
@@ -9,20 +10,25 @@ import functools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import jinja2
 from jinja2 import nodes
 
-from airflow_dcp_provider.model.templates import ALLOWED_MACROS, ALLOWED_NAMES, template_environment
+from airflow_dcp_provider.model.template_filters import FILTER_NAMES, NOT_DETERMINISTIC, TEST_NAMES
+from airflow_dcp_provider.model.template_tree import MAX_FAULTS, TreeFault, parse_template, path_of, walk
+from airflow_dcp_provider.model.templates import ALLOWED_MACROS, ALLOWED_NAMES
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.places import place_in
 from dag_factory.manifest.problems import Problems, did_you_mean, hint_for
+from dag_factory.manifest.sql_templates import template_faults
 
 _OPENING = re.compile(r"\{[{%#]")
+_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 #: What a run's trigger form offers under ``params``.
 _PARAMS = ("environment", "parameters")
-#: What Jinja itself defines inside of `{% for %}`.
+#: What Jinja itself defines inside of `{% for %}`, and its one function.
 _INSIDE_LOOPS = {"loop"}
+_FUNCTIONS = {"range"}
 _NOT_OFFERED = frozenset({"conn", "var", "ti", "task_instance", "dag", "task", "dag_run", "conf"})
 
 
@@ -34,44 +40,61 @@ class _Fault:
     offset: int
 
 
-def check_templates(manifest: Node, parameters: Collection[str] | None, problems: Problems, sources: Mapping[str, str]) -> None:
+def check_templates(
+    manifest: Node,
+    parameters: Mapping[str, Any] | Collection[str] | None,
+    problems: Problems,
+    sources: Mapping[str, str],
+    environment: str = "",
+) -> None:
     """Record what is wrong with the templates in every text below ``manifest``.
 
-    :param parameters: names of the parameters that the manifest gives a value; None when they are not known.
-    :param problems: gets DCP165 for syntax, DCP166 for a name, filter or parameter that no run defines.
+    :param parameters: the parameters that the manifest gives a value; None when they are not known.
+    :param problems: gets DCP155 for what templates may not use, DCP156 above a limit, DCP157 for what differs from run to run,
+        DCP165 for syntax, DCP166 for a name, filter or parameter that no run defines.
     :param sources: the text of each file, for exact places.
+    :param environment: the environment that is compiled.
     """
     for text in manifest.texts():
         if "{" in text.text:
-            check_template(text, parameters, problems, sources)
+            check_template(text, parameters, problems, sources, environment)
 
 
-def check_template(text: Node, parameters: Collection[str] | None, problems: Problems, sources: Mapping[str, str]) -> None:
+def check_template(
+    text: Node,
+    parameters: Mapping[str, Any] | Collection[str] | None,
+    problems: Problems,
+    sources: Mapping[str, str],
+    environment: str = "",
+) -> None:
     """Record what is wrong with the templates of one text; see :func:`check_templates`."""
-    for fault in _faults(text.text, None if parameters is None else frozenset(parameters)):
+    faults = _faults(text.text, None if parameters is None else frozenset(parameters))
+    for fault in faults:
         problems.add(fault.code, fault.message, place_in(text, fault.offset, sources), fault.hint)
-
-
-@functools.cache
-def _environment() -> jinja2.Environment:
-    return template_environment()
+    if not faults and _OPENING.search(text.text):
+        samples = parameters if isinstance(parameters, Mapping) else {}
+        for computed, offset in template_faults(text.text, samples, environment):
+            problems.add(computed.code, computed.message, place_in(text, offset, sources), computed.hint)
 
 
 @functools.lru_cache(maxsize=4096)
 def _faults(text: str, parameters: frozenset[str] | None) -> tuple[_Fault, ...]:
     if not _OPENING.search(text):
         return ()
-    environment = _environment()
-    try:
-        tree = environment.parse(text)
-    except jinja2.TemplateSyntaxError as error:
-        message = f"the template has a mistake: {error.message}"
-        return (_Fault("DCP165", message, "check its braces, quotes and words", _line_offset(text, error.lineno)),)
-    return (
-        *_unknown_names(text, tree),
-        *_unknown_attributes(text, tree, parameters),
-        *_unknown_filters(text, tree, environment),
-    )
+    tree = parse_template(text).syntax
+    faults = [*map(functools.partial(_located, text), parse_template(text).faults)]
+    if tree is not None:
+        faults += [*_unknown_names(text, tree), *_unknown_attributes(text, tree, parameters), *_unknown_filters(text, tree)]
+    return tuple(dict.fromkeys(faults))[:MAX_FAULTS]
+
+
+def _located(text: str, fault: TreeFault) -> _Fault:
+    if fault.pattern:
+        start = sum(len(line) + 1 for line in text.split("\n")[: fault.line - 1])
+        offset = _find(text, fault.pattern, start) or _find(text, fault.pattern) or _line_offset(text, fault.line)
+    else:
+        offset = _line_offset(text, fault.line)
+    return _Fault(fault.code, fault.message, fault.hint, offset)
 
 
 def _line_offset(text: str, line: int) -> int:
@@ -84,10 +107,11 @@ def _line_offset(text: str, line: int) -> int:
 
 
 def _unknown_names(text: str, tree: nodes.Template) -> Iterator[_Fault]:
-    # Not jinja2.meta: it refuses a template with an unknown filter, and every fault is to be found at once.
-    given = {each.name for each in tree.find_all(nodes.Name) if each.ctx != "load"}
-    used = {each.name for each in tree.find_all(nodes.Name)} - given - ALLOWED_NAMES - set(_environment().globals)
-    for name in sorted(used - (_INSIDE_LOOPS if tree.find(nodes.For) else set())):
+    names = [node for node, _, _ in walk(tree) if isinstance(node, nodes.Name)]
+    loops = any(isinstance(node, nodes.For) for node, _, _ in walk(tree))
+    known = {each.name for each in names if each.ctx != "load"} | ALLOWED_NAMES | _FUNCTIONS | (_INSIDE_LOOPS if loops else set())
+    unknown = sorted({each.name for each in names} - known - {fault.name for fault in _reported(text)})
+    for name in unknown[:MAX_FAULTS]:
         if name in _NOT_OFFERED:
             hint = "connections, variables and tasks are not for manifests: a job must be the same whoever renders it"
         else:
@@ -95,47 +119,49 @@ def _unknown_names(text: str, tree: nodes.Template) -> Iterator[_Fault]:
         yield _Fault("DCP166", f"`{name}` is not defined in templates", hint, _find(text, rf"(?<![.|\w'\"]){name}\b"))
 
 
+def _reported(text: str) -> tuple[TreeFault, ...]:
+    return tuple(fault for fault in parse_template(text).faults if fault.name)
+
+
 def _unknown_attributes(text: str, tree: nodes.Template, parameters: frozenset[str] | None) -> Iterator[_Fault]:
-    defaulted = {id(each.node) for each in tree.find_all(nodes.Filter) if each.name in {"default", "d"}}
-    for attribute in tree.find_all(nodes.Getattr):
-        owner, name = attribute.node, attribute.attr
-        if isinstance(owner, nodes.Name) and owner.name == "macros" and name not in ALLOWED_MACROS:
-            hint = hint_for(name, sorted(ALLOWED_MACROS), "macros has")
-            yield _Fault("DCP166", f"`macros.{name}` is not defined in templates", hint, _find(text, rf"macros\s*\.\s*{name}\b"))
-        if isinstance(owner, nodes.Name) and owner.name == "params" and name not in _PARAMS:
-            place = _find(text, rf"params\s*\.\s*{name}\b")
-            yield _Fault("DCP166", f"`params.{name}` is not defined", f"write `params.parameters.{name}`", place)
-        if parameters is None or not _is_parameters(owner):
+    optional = {
+        id(node.node)
+        for node, _, _ in walk(tree)
+        if (isinstance(node, nodes.Filter) and node.name in {"default", "d"})
+        or (isinstance(node, nodes.Test) and node.name in {"defined", "undefined"})
+    }
+    called = {id(node.node) for node, _, _ in walk(tree) if isinstance(node, nodes.Call)}
+    for node, _, _ in walk(tree):
+        path = path_of(node) if isinstance(node, nodes.Getattr | nodes.Getitem) else ()
+        if len(path) < 2 or path[-1].startswith("_"):
             continue
-        if name not in parameters and name not in dir(dict) and id(attribute) not in defaulted:
-            place = _find(text, rf"parameters\s*\.\s*{name}\b")
-            hint = did_you_mean(name, parameters) or f"give `{name}` a value in the manifest's `parameters`"
-            yield _Fault("DCP166", f"the parameter `{name}` has no value in scheduled runs", hint, place)
+        place = functools.partial(_find, text, rf"{re.escape(path[-2])}\W+{re.escape(path[-1])}\b")
+        if path[0] == "macros" and len(path) == 2 and path[1] not in ALLOWED_MACROS:
+            hint = hint_for(path[1], sorted(ALLOWED_MACROS), "macros has")
+            yield _Fault("DCP166", f"`macros.{path[1]}` is not defined in templates", hint, place())
+        if path[0] == "params" and len(path) == 2 and path[1] not in _PARAMS and id(node) not in called:
+            yield _Fault("DCP166", f"`params.{path[1]}` is not defined", f"write `params.parameters.{path[1]}`", place())
+        if parameters is None or path[:2] != ("params", "parameters") or len(path) != 3:
+            continue
+        if path[2] not in parameters and id(node) not in called | optional:
+            hint = did_you_mean(path[2], parameters) or f"give `{path[2]}` a value in the manifest's `parameters`"
+            yield _Fault("DCP166", f"the parameter `{path[2]}` has no value in scheduled runs", hint, place())
 
 
-def _is_parameters(node: nodes.Node) -> bool:
-    return (
-        isinstance(node, nodes.Getattr)
-        and node.attr == "parameters"
-        and isinstance(node.node, nodes.Name)
-        and node.node.name == "params"
-    )
+def _unknown_filters(text: str, tree: nodes.Template) -> Iterator[_Fault]:
+    reported = {fault.name for fault in _reported(text)} | NOT_DETERMINISTIC
+    for node, _, _ in walk(tree):
+        if isinstance(node, nodes.Filter) and node.name is not None and node.name not in FILTER_NAMES | reported:
+            hint = did_you_mean(node.name, FILTER_NAMES) or f"there are: {', '.join(sorted(FILTER_NAMES))}"
+            yield _Fault("DCP166", f"there is no filter `{node.name}`", hint, _find(text, rf"\|\s*{node.name}\b"))
+        if isinstance(node, nodes.Test) and node.name not in TEST_NAMES | reported:
+            hint = hint_for(node.name, sorted(TEST_NAMES), "there are")
+            yield _Fault("DCP166", f"there is no test `{node.name}`", hint, _find(text, rf"\bis\s+(not\s+)?{node.name}\b"))
 
 
-def _unknown_filters(text: str, tree: nodes.Template, environment: jinja2.Environment) -> Iterator[_Fault]:
-    for each in tree.find_all(nodes.Filter):
-        if each.name not in environment.filters:
-            hint = did_you_mean(each.name, environment.filters) or "use a filter of Jinja, or ds, ds_nodash, ts, ts_nodash"
-            yield _Fault("DCP166", f"there is no filter `{each.name}`", hint, _find(text, rf"\|\s*{each.name}\b"))
-    for test in tree.find_all(nodes.Test):
-        if test.name not in environment.tests:
-            hint = hint_for(test.name, sorted(environment.tests), "there are")
-            yield _Fault("DCP166", f"there is no test `{test.name}`", hint, _find(text, rf"\bis\s+(not\s+)?{test.name}\b"))
-
-
-def _find(text: str, pattern: str) -> int:
+def _find(text: str, pattern: str, start: int = 0) -> int:
     """Return the first match inside a template; plain text around templates may hold the same word."""
-    for template in re.finditer(r"\{\{.*?\}\}|\{%.*?%\}", text, re.DOTALL):
+    for template in _TEMPLATE.finditer(text, start):
         if match := re.search(pattern, template.group()):
             return template.start() + match.start()
     return 0

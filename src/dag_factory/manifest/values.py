@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
+from collections.abc import Callable
 
-from airflow_dcp_provider.model.names import is_dag_id, is_dns_label, is_identifier
+from airflow_dcp_provider.model.names import is_dag_id, is_dns_label, is_identifier, is_own_mark
 from airflow_dcp_provider.model.quantities import memory_bytes
+from dag_factory.manifest.moments import last_moment, utc_moment
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, did_you_mean
 
@@ -15,9 +17,8 @@ from dag_factory.manifest.problems import Problems, did_you_mean
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", "@once", "@continuous")
 
 _ASSET = re.compile(r"iceberg://([^/]+)/([^/]+)/([^/]+)")
-_LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_LABEL_KEY = re.compile(r"(?!.{254,}/)([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-_RESERVED_LABELS = "spark-runner/"
 
 
 def check_job_name(name: Node, problems: Problems) -> None:
@@ -49,8 +50,9 @@ def check_identifier(name: Node | None, what: str, problems: Problems) -> None:
 def check_labels(labels: Node | None, problems: Problems) -> None:
     """Record DCP138 for labels that Kubernetes would refuse or that the Spark Runner keeps for itself."""
     for key, value in (labels.fields if labels else {}).items():
-        if key.startswith(_RESERVED_LABELS):
-            problems.add("DCP138", f"the label `{key}` is the Spark Runner's own", value.key_position, "use another prefix")
+        if is_own_mark(key):
+            text = f"the label `{key}` is for the Spark Runner, an operator, Spark or Kubernetes to set"
+            problems.add("DCP138", text, value.key_position, "use another name or prefix")
         elif not _LABEL_KEY.fullmatch(key):
             hint = "use at most 63 letters, digits, `-`, `_` and `.`, with `prefix/` before them where needed"
             problems.add("DCP138", f"`{key}` cannot be a label's name", value.key_position, hint)
@@ -122,7 +124,7 @@ def _cron_fault(text: str) -> str:
 
     try:
         croniter(text, dt.datetime(2024, 1, 1, tzinfo=dt.UTC)).get_next()
-    except (ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever the library dislikes is the expression's fault
         if "failed to find next date" in str(error):
             return "it never fires"
         return "a number in it is out of range" if "out of range" in str(error) else "a field of it cannot be read"
@@ -131,19 +133,19 @@ def _cron_fault(text: str) -> str:
 
 def check_dates(start: Node | None, end: Node | None, problems: Problems) -> None:
     """Record DCP133 for what is no date, and DCP134 when the end is before the start."""
-    begins, ends = _date(start, problems), _date(end, problems)
+    begins, ends = _date(start, utc_moment, problems), _date(end, last_moment, problems)
     if begins and ends and ends < begins and start and end:
         text = f"`endDate` {end.text} is before `startDate` {start.text}"
         problems.add("DCP134", text, end.position, f"`startDate` is given at {start.position}")
 
 
-def _date(node: Node | None, problems: Problems) -> dt.datetime | None:
+def _date(node: Node | None, read: Callable[[str], dt.datetime], problems: Problems) -> dt.datetime | None:
     if node is None or node.value is None:
         return None
     try:
-        moment = dt.datetime.fromisoformat(node.text)
-    except ValueError:
-        text = f"`{node.text}` is no date"
+        return read(node.text)
+    except ValueError as error:
+        # Python's own words say less than ours.
+        text = str(error) if "`" in str(error) else f"`{node.text}` is no date"
         problems.add("DCP133", text, node.position, "write a day as 2024-01-31 or a time as 2024-01-31T06:00:00, in UTC")
         return None
-    return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

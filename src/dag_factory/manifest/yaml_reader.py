@@ -1,12 +1,14 @@
 """YAML text to located values.
 
 Scalars follow YAML 1.2's core schema, so ``on``, ``no`` and ``2024-01-01`` are texts and only ``true`` and ``false`` are booleans.
-The tree is built from the parser's events, not from its own nodes: nesting and aliases are bounded while they are read, so that a
-few lines cannot blow up into millions of values. ``<<`` merges a map as everywhere.
+Those that are no texts keep how they are written, for fields that take them as texts. The tree is built from the parser's events,
+not from its own nodes: nesting, aliases and the length of texts are bounded while they are read, so that a few lines cannot blow up
+into millions of values. ``<<`` merges a map as everywhere.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +17,7 @@ from typing import Any, NoReturn
 import yaml
 
 from airflow_dcp_provider.model.errors import ManifestError, Position
+from airflow_dcp_provider.model.texts import character_name, cut, refused_character
 from dag_factory.manifest.node import Node, Scalar
 from dag_factory.manifest.problems import Problems
 from dag_factory.manifest.settings import CompileSettings
@@ -35,6 +38,21 @@ _WORDS: dict[str, Scalar] = {
     "False": False,
     "FALSE": False,
 }
+_NOT_FINITE = {
+    f"{sign}{word}": math.copysign(math.inf, -1 if sign == "-" else 1)
+    for sign in ("", "+", "-")
+    for word in (".inf", ".Inf", ".INF")
+} | dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan)
+#: Python reads no whole numbers of thousands of digits, and shorter ones in a time that grows with the square of their length.
+_MOST_DIGITS = 40
+#: Fields that hold SQL: they may be as long as a file. All others have a bound of their own.
+_SQL_FIELDS = frozenset({"query", "filter"})
+#: Fields that hold a separator of a file, which may be a control character.
+_SEPARATORS = frozenset({"sep", "delimiter", "lineSep"})
+_SEPARATING = frozenset(map(chr, range(1, 32)))
+_LONGEST_NAME = 500
+#: A text in braces that a comma ended is put together again up to this length.
+_LONGEST_SPLIT = 2_000
 _TEMPLATE_HINT = 'quote a value that begins with a template: "{{ ds }}"'
 
 
@@ -65,10 +83,12 @@ def scalar(text: str) -> Scalar:
     if text in _WORDS:
         return _WORDS[text]
     if text[0] in "-+.0123456789":
-        if _INTEGER.fullmatch(text) and len(text) <= 40:
-            return int(text)
+        if _INTEGER.fullmatch(text):
+            # A longer one is infinite here, which no field takes.
+            return int(text) if len(text) <= _MOST_DIGITS else math.copysign(math.inf, -1 if text[0] == "-" else 1)
         if _FLOAT.fullmatch(text):
             return float(text)
+        return _NOT_FINITE.get(text, text)
     return text
 
 
@@ -110,8 +130,9 @@ class _Builder:
         self.file = file
         self.settings = settings
         self.problems = problems
-        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._anchors: dict[str, tuple[Node, int, int]] = {}
         self._count = 0
+        self._characters = 0
 
     def document(self, events: Iterator[Any]) -> Node | None:
         root: Node | None = None
@@ -126,29 +147,54 @@ class _Builder:
         return root if documents else None
 
     def _node(self, event: Any, events: Iterator[Any], depth: int, key: Any = None) -> Node:
-        """Return the value that begins with ``event``; ``key`` is the mark of its name, when it is a map's value."""
-        self._weigh(1, event)
+        """Return the value that begins with ``event``; ``key`` is the event of its name, when it is a map's value."""
+        length = len(getattr(event, "value", ""))
+        self._weigh(1, length, event)
+        name = key.start_mark if key else None
         if isinstance(event, yaml.AliasEvent):
             found = self._alias(event)
-            return replace(found, key_line=key.line + 1, key_column=key.column + 1) if key else found
+            return replace(found, key_line=name.line + 1, key_column=name.column + 1) if name else found
         if depth > self.settings.max_depth:
             self._stop("DCP106", f"values nest deeper than {self.settings.max_depth} levels", event, "flatten the manifest")
         if event.tag and event.tag not in {"!", "tag:yaml.org,2002:str"}:
             self._tell("DCP107", f"the YAML tag `{event.tag}` is not used in manifests", event, "remove it")
-        before = self._count
+        before, characters = self._count, self._characters
+        source = ""
         if isinstance(event, yaml.MappingStartEvent):
             value: Any = self._map(events, depth, in_braces=bool(event.flow_style))
         elif isinstance(event, yaml.SequenceStartEvent):
             value = tuple(self._node(each, events, depth + 1) for each in _until(events, yaml.SequenceEndEvent))
         else:
             value = scalar(event.value) if event.implicit[0] else event.value
+            if isinstance(value, str):
+                self._check_text(value, event, key.value if key else "")
+            else:
+                source = event.value
         mark = event.start_mark
         style = getattr(event, "style", None) or ""
-        place = (mark.line + 1, mark.column + 1, key.line + 1 if key else 0, key.column + 1 if key else 0)
-        node = Node(value, self.file, *place, style)
+        place = (mark.line + 1, mark.column + 1, name.line + 1 if name else 0, name.column + 1 if name else 0)
+        node = Node(value, self.file, *place, style, source)
         if event.anchor:
-            self._anchors[event.anchor] = (node, self._count - before + 1)
+            self._anchors[event.anchor] = (node, self._count - before + 1, self._characters - characters + length)
         return node
+
+    def _check_text(self, text: str, event: Any, field: str) -> None:
+        place = refused_character(text)
+        # A NUL is refused everywhere: databases keep no text that holds one.
+        if place is not None and not (field in _SEPARATORS and text[place] in _SEPARATING):
+            hint = "remove it; what acts where it is shown or kept may not stand in a text"
+            self._tell("DCP123", f"the text holds the character {character_name(text[place])}", event, hint)
+        if len(text) > self.settings.max_text and field not in _SQL_FIELDS:
+            text = f"the text has {len(text)} characters, and may have {self.settings.max_text}"
+            self._tell("DCP125", text, event, "make it shorter; a long query belongs into an SQL file")
+
+    def _check_name(self, key: Any) -> None:
+        self._weigh(0, len(key.value), key)
+        if (place := refused_character(key.value)) is not None:
+            self._tell("DCP123", f"the name holds the character {character_name(key.value[place])}", key, "remove it")
+        if len(key.value) > _LONGEST_NAME:
+            text = f"the name `{cut(key.value, 40)}` has {len(key.value)} characters, and may have {_LONGEST_NAME}"
+            self._tell("DCP125", text, key, "make it shorter; `: ` within a text needs quotes")
 
     def _map(self, events: Iterator[Any], depth: int, *, in_braces: bool) -> dict[str, Node]:
         found: dict[str, Node] = {}
@@ -162,15 +208,17 @@ class _Builder:
                 self._tell("DCP107", "a key must be a text", key, _TEMPLATE_HINT)
                 self._node(next(events), events, depth + 1)
                 continue
-            mark: Any = key.start_mark
+            self._check_name(key)
             event = next(events)
-            value = self._node(event, events, depth + 1, mark)
+            value = self._node(event, events, depth + 1, key)
             if opened and value.value is None:
                 opened = opened.up_to(key)
                 if opened.is_closed:
                     self._tell_split(opened)
                     opened = None
                     continue
+                if len(opened.text) > _LONGEST_SPLIT:
+                    opened = None
             elif in_braces:
                 opened = _Opened.of(key.value, event)
             if key.value == "<<" and key.implicit[0]:
@@ -181,11 +229,13 @@ class _Builder:
                 self._tell("DCP105", f"`{key.value}` is given twice", key, hint)
             else:
                 found[key.value] = value
-        for node in merged:
+        inherited: dict[str, Node] = {}
+        # The first map that is merged goes before those after it, and what is written here before all of them.
+        for node in reversed(merged):
             if not node.is_map:
                 self.problems.add("DCP107", "`<<` merges maps only", node.position, "name an anchor of a map")
-            found = {**node.fields, **found}
-        return found
+            inherited.update(node.fields)
+        return {**inherited, **found}
 
     def _tell_split(self, value: _Opened) -> None:
         doubled = value.text.replace("'", "''")
@@ -197,12 +247,16 @@ class _Builder:
         if event.anchor not in self._anchors:
             # The parser reports an unknown anchor only when it composes; a map that holds itself is one as well.
             self._stop("DCP106", f"`*{event.anchor}` names an anchor that is not complete here", event, "write the value out")
-        node, weight = self._anchors[event.anchor]
-        self._weigh(weight, event)
+        node, weight, characters = self._anchors[event.anchor]
+        self._weigh(weight, characters, event)
         return node
 
-    def _weigh(self, amount: int, event: Any) -> None:
+    def _weigh(self, amount: int, characters: int, event: Any) -> None:
         self._count += amount
+        self._characters += characters
+        if self._characters > self.settings.max_file_bytes:
+            text = f"the texts of the file have more than {self.settings.max_file_bytes} characters, aliases written out"
+            self._stop("DCP106", text, event, "name a long text in fewer places")
         if self._count > self.settings.max_nodes:
             text = f"the file holds more than {self.settings.max_nodes} values, aliases written out"
             self._stop("DCP106", text, event, "remove aliases of aliases")
@@ -233,7 +287,7 @@ def _place(error: yaml.MarkedYAMLError, file: str) -> Position:
 
 def _yaml_hint(error: yaml.MarkedYAMLError, text: str) -> str:
     problem, mark = error.problem or "", error.problem_mark or error.context_mark
-    lines = text.splitlines()
+    lines = text.split("\n")
     line = lines[mark.line] if mark and mark.line < len(lines) else ""
     if "tab" in problem or "\t" in line[: len(line) - len(line.lstrip())]:
         return "indent with spaces; YAML does not allow tabs there"

@@ -24,7 +24,7 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
         check_label_name(team, "team" if team is not owner else "technical_owner", problems)
     check_labels(manifest.get("metadata", "labels"), problems)
     job_parts.check_resources(workflow.get("resources"), problems, mended=manifest.mended)
-    job_parts.check_spark_conf(workflow.get("sparkConf"), problems)
+    job_parts.check_spark_conf(workflow.get("sparkConf"), problems, manifest.settings.allowed_spark_conf)
     job_parts.check_orchestration(workflow, problems)
     fields = dataset.fields["fields"].items
     _check_fields(fields, problems)
@@ -35,12 +35,12 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
         queries.check_columns(partition, names, "partition column", problems)
     parameters = job_parts.plain(workflow.get("parameters"), {})
     known_parameters = None if manifest.mended else parameters
-    check_templates(manifest.root, known_parameters, problems, manifest.sources)
+    check_templates(manifest.root, known_parameters, problems, manifest.sources, manifest.environment)
     sql = manifest.read_named_file(workflow.fields["sql"], problems)
     if sql is not None:
-        check_template(sql, known_parameters, problems, manifest.sources)
-        queries.check_dates(sql, manifest, parameters, problems)
-        query = queries.read(dataset.fields["name"], sql, parameters)
+        check_template(sql, known_parameters, problems, manifest.sources, manifest.environment)
+        queries.check_written(sql, manifest, parameters, problems)
+        query = queries.read(dataset.fields["name"], sql, manifest, parameters)
         queries.check_syntax(query, manifest, problems)
         _check_tables(query, manifest, problems)
         if not manifest.mended:
@@ -77,20 +77,10 @@ def _check_fields(fields: tuple[Node, ...], problems: Problems) -> None:
 
 def _check_tables(query: queries.Query, manifest: ResolvedManifest, problems: Problems) -> None:
     """Record DCP147 for a table without a database and DCP154 for what the job's views cannot give."""
-    reading = query.reading
-    if reading is None:
-        return
-    if not reading.exact and reading.tables:
-        text = "the SQL has templates with loops or assignments, and its tables cannot be found before the run"
-        problems.add("DCP154", text, query.place(None, manifest), "write the table names outside of `{% for %}` and `{% set %}`")
-        return
-    for table in reading.tables:
+    for table in query.tables:
         place = query.place(table.start, manifest)
         if table.dynamic:
-            text = (
-                f"the table `{query.sql.text[table.start : table.end]}` is named by a template and cannot be found before the run"
-            )
-            problems.add("DCP154", text, place, "write the table's name out")
+            queries.check_dynamic(query, table, manifest, problems)
         elif not table.database:
             text = f"`{table.table}` has no database"
             problems.add("DCP147", text, place, f"write <database>.{table.table}, or define it in a WITH")

@@ -21,14 +21,15 @@ class DerivedSources:
     query: str
 
 
-def derive(sql: str, parameters: Mapping[str, Any], default_catalog: str) -> DerivedSources:
+def derive(sql: str, parameters: Mapping[str, Any], default_catalog: str, environment: str = "") -> DerivedSources:
     """Return the sources of ``sql`` and ``sql`` with view names in place of the tables'.
 
     :param parameters: defaults of the manifest's parameters.
     :param default_catalog: the catalog of tables that name none.
+    :param environment: the environment, which decides on the branches of templates that ask for it.
     """
-    neutral = neutral_sql(sql, parameters)
-    reading = read_query(neutral) if neutral else SqlReading()
+    neutral = neutral_sql(sql, parameters, environment)
+    reading = read_query(neutral, frozenset({default_catalog})) if neutral else SqlReading()
     views = _view_names(reading)
     sources = tuple(
         {"name": view, "type": "iceberg", "catalog": catalog or default_catalog, "database": database, "table": table}
@@ -60,11 +61,11 @@ def _over_views(sql: str, reading: SqlReading, views: Mapping[tuple[str, str, st
     edits = []
     for table in reading.tables:
         view = views.get(_key(table))
-        if view is not None:
+        if view is not None and not table.metadata:
             # A table without an alias is known by its own name in the rest of the query.
             known_as = "" if table.alias or view == table.table else f" AS {table.table}"
             edits.append((table.start, table.end, view + known_as))
     edits += [(column.start, column.end, "") for column in reading.qualified_columns]
-    for start, end, text in sorted(edits, reverse=True):
+    for start, end, text in sorted(set(edits), reverse=True):
         sql = sql[:start] + text + sql[end:]
     return sql

@@ -5,19 +5,21 @@ For each part there is a check, which records problems, and a reading, which giv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_dcp_provider.model.job import JobSpec
-from airflow_dcp_provider.runner.spark_conf import reserved_settings
+from airflow_dcp_provider.runner.spark_conf import refusals
+from airflow_dcp_provider.runner.spark_options import option_refusals
+from dag_factory.manifest.addresses import check_notifications
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems
 from dag_factory.manifest.values import check_dates, check_executor_counts, check_memory, check_schedule, schedule_assets
 from dag_factory.primitives.model import AirflowDag, CoreEtlJob, IcebergTable
 
 _TAG_LIMIT = 100
-#: Where a manifest says what is no setting of its ``sparkConf``.
-_FIELDS = {"spark.driver.memory": "resources.driver.memory"}
+#: A value that holds one of these has a template, and is checked once that is rendered.
+_TEMPLATES = ("{{", "{%", "{#")
 
 
 def check_resources(resources: Node | None, problems: Problems, *, mended: bool) -> None:
@@ -29,18 +31,44 @@ def check_resources(resources: Node | None, problems: Problems, *, mended: bool)
             check_executor_counts(resources.get("executor"), problems)
 
 
-def check_spark_conf(settings: Node | None, problems: Problems) -> None:
-    """Record DCP139 for settings that the Spark Runner refuses in every environment."""
-    found = settings.fields if settings else {}
-    # Only names count, values may be anything.
-    for name in reserved_settings(dict.fromkeys(found, "")):
-        hint = f"write `{_FIELDS[name]}` instead" if name in _FIELDS else "remove it; the environment's connection says what it is"
-        problems.add("DCP139", f"`{name}` is the environment's to set", found[name].key_position, hint)
+def check_spark_conf(settings: Node | None, problems: Problems, allowed: Iterable[str] = ()) -> None:
+    """Record DCP139 for settings and values that the Spark Runner refuses.
+
+    :param allowed: settings that an environment's connection allows besides those of every environment.
+    """
+    fields = settings.fields if settings else {}
+    for refusal in refusals(text_map(settings), allowed):
+        node = fields[refusal.name]
+        if refusal.of_value and _has_template(node):
+            continue
+        place = node.position if refusal.of_value else node.key_position
+        problems.add("DCP139", f"`{_shown(refusal.name)}`: {refusal.reason}", place, refusal.hint)
+
+
+def check_options(source: Node, problems: Problems) -> None:
+    """Record DCP139 for options of a source that its reader does not have here."""
+    options = source.get("options")
+    kind = source.get("type")
+    for refusal in option_refusals(kind.text if kind else "iceberg", text_map(options)):
+        node = options.fields[refusal.name] if options else source
+        if refusal.of_value and _has_template(node):
+            continue
+        place = node.position if refusal.of_value else node.key_position
+        problems.add("DCP139", f"`{_shown(refusal.name)}`: {refusal.reason}", place, refusal.hint)
+
+
+def _has_template(node: Node) -> bool:
+    return isinstance(node.value, str) and any(mark in node.value for mark in _TEMPLATES)
+
+
+def _shown(name: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in name[:200])
 
 
 def check_orchestration(orchestration: Node | None, problems: Problems) -> None:
-    """Record bad schedules and dates."""
+    """Record bad schedules and dates, and addresses that cannot be notified."""
     if orchestration is not None:
+        check_notifications(orchestration.get("airflow", "notifications"), problems)
         check_schedule(orchestration.get("schedule"), problems)
         check_dates(orchestration.get("startDate"), orchestration.get("endDate"), problems)
 
@@ -51,12 +79,12 @@ def plain(node: Node | None, default: Any = None) -> Any:
 
 
 def text_map(node: Node | None) -> dict[str, str]:
-    """Return a map with its values as Spark wants them: texts, ``true`` and ``false`` in small letters."""
-    return {name: _spark_text(value.value) for name, value in (node.fields if node else {}).items()}
+    """Return a map with its values as Spark wants them: texts as they are written, ``true`` and ``false`` in small letters."""
+    return {name: _spark_text(value) for name, value in (node.fields if node else {}).items()}
 
 
-def _spark_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _spark_text(node: Node) -> str:
+    return node.written.lower() if isinstance(node.value, bool) else node.written
 
 
 def engine(node: Node | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,11 @@ from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, hint_for
 from dag_factory.manifest.resolved import ResolvedManifest
 from dag_factory.manifest.sql import SqlReading, TableRead, read_condition, read_query
-from dag_factory.manifest.sql_templates import neutral_sql, unquoted_dates
+from dag_factory.manifest.sql_templates import neutral_sql, unquoted_dates, written_values
+
+#: The most unknown names that are reported of one query, and the most names among which a near one is looked for.
+_MAX_REPORTED = 20
+MAX_CANDIDATES = 500
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,13 @@ class Query:
 
     def place(self, offset: int | None, manifest: ResolvedManifest) -> Position:
         """Return where the character at ``offset`` of the SQL stands in its file."""
-        return manifest.place(self.sql, offset if self.reading and self.reading.exact else None)
+        return manifest.place(self.sql, offset)
 
 
-def read(name: Node, sql: Node, parameters: Mapping[str, Any]) -> Query:
-    """Return what a transformation's SQL says."""
-    neutral = neutral_sql(sql.text, parameters)
-    return Query(name, sql, read_query(neutral) if neutral else None)
+def read(name: Node, sql: Node, manifest: ResolvedManifest, parameters: Mapping[str, Any]) -> Query:
+    """Return what a transformation's SQL says, in every branch of its templates that the environment can take."""
+    neutral = neutral_sql(sql.text, parameters, manifest.environment)
+    return Query(name, sql, read_query(neutral, frozenset({manifest.settings.default_catalog})) if neutral else None)
 
 
 def check_syntax(query: Query, manifest: ResolvedManifest, problems: Problems) -> None:
@@ -55,18 +60,43 @@ def check_syntax(query: Query, manifest: ResolvedManifest, problems: Problems) -
 
 
 def check_filter(condition: Node, manifest: ResolvedManifest, parameters: Mapping[str, Any], problems: Problems) -> None:
-    """Record DCP144 or DCP145 when a source's ``filter`` is no SQL condition, and DCP167 for dates without quotes."""
-    neutral = neutral_sql(condition.text, parameters)
+    """Record what is wrong with a source's ``filter``: its SQL, and what its templates write into it."""
+    neutral = neutral_sql(condition.text, parameters, manifest.environment)
     for fault in read_condition(neutral) if neutral else ():
         problems.add(fault.code, fault.message, manifest.place(condition, fault.offset), fault.hint)
-    check_dates(condition, manifest, parameters, problems)
+    check_written(condition, manifest, parameters, problems)
 
 
-def check_dates(sql: Node, manifest: ResolvedManifest, parameters: Mapping[str, Any], problems: Problems) -> None:
-    """Record DCP167, a warning, for each template in ``sql`` that writes a date outside of quotes."""
-    for offset, template in unquoted_dates(sql.text, parameters):
+def check_written(sql: Node, manifest: ResolvedManifest, parameters: Mapping[str, Any], problems: Problems) -> None:
+    """Record warnings of what templates write into ``sql``.
+
+    :param problems: gets DCP167 for a date outside of quotes, DCP168 for a parameter without ``| sql``, and DCP169 for ``| sql``
+        inside of quotes.
+    """
+    for offset, template in unquoted_dates(sql.text, parameters, manifest.environment):
         text = f"`{template}` is a date without quotes, which SQL takes for numbers"
-        problems.add("DCP167", text, manifest.place(sql, offset), f"write '{template}'", severity="warning")
+        hint = f"write {_as_literal(template)}" if "params" in template else f"write '{template}'"
+        problems.add("DCP167", text, manifest.place(sql, offset), hint, severity="warning")
+    for part, _, _, quoted in written_values(sql.text, parameters, manifest.environment):
+        if part.value is None:
+            continue
+        template, place = sql.text[part.start : part.end], manifest.place(sql, part.start)
+        if part.value.literal:
+            if quoted:
+                text = f"`{template}` stands in quotes, and `| sql` writes its own"
+                problems.add("DCP169", text, place, f"write {template} without quotes around it")
+        elif part.value.parameters:
+            names = ", ".join(f"`{name}`" for name in sorted(part.value.parameters))
+            text = f"the parameter {names} becomes a part of the SQL: whoever starts a run may write any SQL there"
+            hint = f"write {_as_literal(template)}" + (", without quotes around it" if quoted else "")
+            problems.add("DCP168", text, place, hint, severity="warning")
+
+
+def _as_literal(template: str) -> str:
+    """Return a ``{{ }}`` with the filter ``sql``."""
+    expression = template.removeprefix("{{").removesuffix("}}").strip("+- \t\n")
+    simple = re.fullmatch(r"[\w.]+(\[[^\]]*\])*", expression)
+    return f"{{{{ {expression if simple else f'({expression})'} | sql }}}}"
 
 
 def check_views(queries: tuple[Query, ...], sources: Collection[str], manifest: ResolvedManifest, problems: Problems) -> None:
@@ -77,25 +107,44 @@ def check_views(queries: tuple[Query, ...], sources: Collection[str], manifest: 
         table that is read past the sources.
     """
     names = [query.name.text for query in queries]
-    made = [name.lower() for name in names]
+    made: dict[str, int] = {}
+    for number, name in enumerate(names):
+        made.setdefault(name.lower(), number)
     read_first = {source.lower() for source in sources}
     circles = _circles(queries)
+    known = [*sources, *names]
     for number, query in enumerate(queries):
+        reported = 0
         for table in query.tables:
             name, place = table.table.lower(), query.place(table.start, manifest)
-            if table.dynamic:
+            if reported >= _MAX_REPORTED:
+                text = f"`{query.name.text}` reads more names that are not there"
+                problems.add("DCP141", text, place, "correct those that are listed first")
+                break
+            if not table.dynamic and not table.database and (name in read_first or made.get(name, number) < number):
                 continue
-            if table.database:
+            reported += 1
+            if table.dynamic:
+                check_dynamic(query, table, manifest, problems)
+            elif table.database:
                 text = f"`{table.full_name}` is read past the sources, which are what a SparkJob's SQL reads"
                 problems.add("DCP146", text, place, f"declare it in `sources` and read it by its name: {_source_line(table)}")
-            elif name in read_first or name in made[:number]:
-                continue
             elif name not in made:
-                hint = hint_for(table.table, [*sources, *names], "there are")
+                hint = (
+                    hint_for(table.table, known, "there are")
+                    if len(known) <= MAX_CANDIDATES
+                    else "name a source or a transformation"
+                )
                 problems.add("DCP141", f"`{table.table}` is neither a source nor a transformation", place, hint)
             else:
-                code, text, hint = _out_of_order(names[number], names[made.index(name)], circles)
+                code, text, hint = _out_of_order(names[number], names[made[name]], circles)
                 problems.add(code, text, place, hint)
+
+
+def check_dynamic(query: Query, table: TableRead, manifest: ResolvedManifest, problems: Problems) -> None:
+    """Record DCP154 for a table that is named by what only a run knows."""
+    text = f"the table `{query.sql.text[table.start : table.end]}` is named by a template and cannot be found before the run"
+    problems.add("DCP154", text, query.place(table.start, manifest), "write the table's name out")
 
 
 def _out_of_order(reader: str, read_name: str, circles: Collection[str]) -> tuple[str, str, str]:
@@ -116,21 +165,39 @@ def _source_line(table: TableRead) -> str:
 def _circles(queries: tuple[Query, ...]) -> set[str]:
     """Return the names of the transformations that, over others, read themselves."""
     names = {query.name.text.lower(): query.name.text for query in queries}
-    reads = {
-        query.name.text: {names[table.table.lower()] for table in query.tables if table.table.lower() in names} for query in queries
-    }
-    found = set()
-    for start, first in reads.items():
-        reached: set[str] = set()
-        waiting = list(first)
-        while waiting:
-            name = waiting.pop()
-            if name not in reached:
-                reached.add(name)
-                waiting += reads[name]
-        if start in reached:
-            found.add(start)
-    return found
+    reads: dict[str, list[str]] = {query.name.text: [] for query in queries}
+    read_by: dict[str, list[str]] = {query.name.text: [] for query in queries}
+    for query in queries:
+        for name in dict.fromkeys(names[table.table.lower()] for table in query.tables if table.table.lower() in names):
+            reads[query.name.text].append(name)
+            read_by[name].append(query.name.text)
+    # Two walks over the graph, there and back: what reach each other are a circle.
+    finished = [name for start in _walks(reads, list(reads)) for name in start]
+    circles = [members for members in _walks(read_by, finished[::-1]) if len(members) > 1 or members[0] in reads[members[0]]]
+    return {name for members in circles for name in members}
+
+
+def _walks(edges: Mapping[str, list[str]], starts: list[str]) -> list[list[str]]:
+    """Return what is reached from each start and from none before it, in the order in which the walk leaves it."""
+    entered: set[str] = set()
+    walks = []
+    for start in starts:
+        if start in entered:
+            continue
+        entered.add(start)
+        left: list[str] = []
+        path = [(start, iter(edges[start]))]
+        while path:
+            name, following = path[-1]
+            onward = next((each for each in following if each not in entered), None)
+            if onward is None:
+                left.append(name)
+                path.pop()
+            else:
+                entered.add(onward)
+                path.append((onward, iter(edges[onward])))
+        walks.append(left)
+    return walks
 
 
 def check_columns(

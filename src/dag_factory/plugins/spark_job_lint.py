@@ -15,6 +15,9 @@ from dag_factory.plugins.spark_job import query_text, sink_input
 
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 
+#: The most sinks of which it is said that their input is not there.
+_MAX_UNKNOWN = 20
+
 
 def lint(manifest: ResolvedManifest, problems: Problems) -> None:
     """Record every error and warning of a manifest that satisfies its schema."""
@@ -27,10 +30,11 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
             check_label_name(found, name, problems)
     check_labels(manifest.get("metadata", "labels"), problems)
     job_parts.check_resources(spec.get("resources"), problems, mended=manifest.mended)
-    job_parts.check_spark_conf(spec.get("sparkConf"), problems)
+    job_parts.check_spark_conf(spec.get("sparkConf"), problems, manifest.settings.allowed_spark_conf)
     job_parts.check_orchestration(orchestration, problems)
     parameters = job_parts.plain(spec.get("orchestration", "parameters"), {})
-    check_templates(manifest.root, None if manifest.mended else parameters, problems, manifest.sources)
+    known_parameters = None if manifest.mended else parameters
+    check_templates(manifest.root, known_parameters, problems, manifest.sources, manifest.environment)
     if job := spec.get("coreEtl", "jobSpec"):
         _check_job(job, manifest, parameters, problems)
 
@@ -52,6 +56,7 @@ def _check_job(job: Node, manifest: ResolvedManifest, parameters: dict[str, Any]
     _check_names(sources, steps, sinks, problems)
     for source in sources:
         _check_table(source, problems)
+        job_parts.check_options(source, problems)
         if condition := source.get("filter"):
             queries.check_filter(condition, manifest, parameters, problems)
     found = []
@@ -59,9 +64,9 @@ def _check_job(job: Node, manifest: ResolvedManifest, parameters: dict[str, Any]
         sql = query_text(step, manifest, problems)
         if sql is not step:
             if sql is not step.get("query"):
-                check_template(sql, None if manifest.mended else parameters, problems, manifest.sources)
-            queries.check_dates(sql, manifest, parameters, problems)
-            found.append(queries.read(step.fields["name"], sql, parameters))
+                check_template(sql, None if manifest.mended else parameters, problems, manifest.sources, manifest.environment)
+            queries.check_written(sql, manifest, parameters, problems)
+            found.append(queries.read(step.fields["name"], sql, manifest, parameters))
     for query in found:
         queries.check_syntax(query, manifest, problems)
     for sink in sinks:
@@ -78,8 +83,13 @@ def _check_connections(job: Node, found: tuple[queries.Query, ...], manifest: Re
         queries.check_views(found, source_names, manifest, problems)
     step_names = tuple(step.fields["name"].text for step in steps)
     columns = {query.name.text: query.columns for query in found}
+    unknown = 0
     for sink in sinks:
-        _check_input(sink, step_names, source_names, columns, problems)
+        if unknown >= _MAX_UNKNOWN:
+            text = "there are more sinks whose input is not there"
+            problems.add("DCP149", text, sink.position, "correct those that are listed first")
+            break
+        unknown += not _check_input(sink, step_names, source_names, columns, problems)
 
 
 def _items(job: Node, name: str) -> tuple[Node, ...]:
@@ -120,15 +130,18 @@ def _check_input(
     source_names: tuple[str, ...],
     columns: dict[str, tuple[str, ...] | None],
     problems: Problems,
-) -> None:
+) -> bool:
+    """Record what is wrong with a sink's input and the columns that it needs; return whether there is such an input."""
     reads = sink_input(sink, step_names, source_names)
     if not reads:
         hint = f"give the sink an `input`: {', '.join(source_names)}" if source_names else "add a source or a transformation"
         problems.add("DCP149", "it is not said what this sink writes", sink.position, hint)
-    elif reads not in step_names and reads not in source_names:
+        return False
+    if reads not in step_names and reads not in source_names:
         where = sink.fields["input"].position
-        hint = hint_for(reads, [*step_names, *source_names], "there are")
+        hint = hint_for(reads, [*step_names, *source_names][: queries.MAX_CANDIDATES], "there are")
         problems.add("DCP149", f"`{reads}` is neither a transformation nor a source", where, hint)
-    else:
-        queries.check_columns(_items(sink, "partitionBy"), columns.get(reads), "partition column", problems, always=("ds",))
-        queries.check_columns(_items(sink, "mergeKeys"), columns.get(reads), "merge key", problems)
+        return False
+    queries.check_columns(_items(sink, "partitionBy"), columns.get(reads), "partition column", problems, always=("ds",))
+    queries.check_columns(_items(sink, "mergeKeys"), columns.get(reads), "merge key", problems)
+    return True

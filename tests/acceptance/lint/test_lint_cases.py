@@ -28,6 +28,8 @@ ELSEWHERE = {
     "DCP101": "a file that may not be read: tests/unit/manifest/test_files.py",
     "DCP102": "a file that is too large: tests/unit/manifest/test_files.py",
     "DCP122": "an item without a name, where the schema does not ask for it: tests/unit/manifest/test_merge.py",
+    "DCP128": "a file name that git or a checkout may refuse: tests/hostile/test_odd_files.py",
+    "DCP129": "a process that dies: tests/hostile/test_odd_files.py",
     "DCP182": "a plugin that cannot be loaded: tests/unit/plugins/test_registry.py",
     "DCP183": "two plugins that claim a manifest: tests/unit/plugins/test_registry.py",
 }

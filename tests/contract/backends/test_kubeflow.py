@@ -213,10 +213,18 @@ class TestEnds:
         wait_for(lambda: not rig.server.request("GET", pods(rig))["items"], "the pods to go")
         assert [rig.backend().get(asked.ref) for asked in (good, bad)] == told
 
-    def test_a_result_that_is_in_the_log_alone_is_found(self, backend, rig):
+    def test_a_result_that_is_in_the_log_alone_is_not_the_drivers(self, backend, rig):
+        """A job's author decides what its log shows."""
         asked = rig.request(spec=job(no_termination_log=True))
         backend.create(asked)
-        assert ended(backend, asked.ref).result["status"] == "succeeded"
+        done = ended(backend, asked.ref)
+        assert (done.state, done.result, done.failure.code) == (State.FAILED, None, "DCP343")
+
+    def test_a_result_that_is_too_long_for_its_message_is_found_in_the_log(self, backend, rig):
+        forged = 'DCP_RESULT {"status": "succeeded", "sinks": [{"name": "forged"}]}'
+        asked = rig.request(spec=job(sinks=200, lines=[forged]))
+        backend.create(asked)
+        assert [sink["name"] for sink in ended(backend, asked.ref).result["sinks"]] == [f"sink_{number}" for number in range(200)]
 
     def test_a_good_end_whose_pod_is_gone_already_is_a_good_end_without_a_result(self, rig, backend):
         """Only the tables can prove it then, and publishing insists on that."""

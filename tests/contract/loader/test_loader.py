@@ -105,10 +105,10 @@ def test_a_plugin_that_fails_is_the_error_of_one_manifest(dags_folder: DagsFolde
 
     compile_manifest = dag_factory.compiled.compile_manifest
 
-    def failing(path: Path, *others: Any) -> Any:
+    def failing(path: Path, *others: Any, **more: Any) -> Any:
         if path.name == "odd.yaml":
             raise KeyError("flavour")
-        return compile_manifest(path, *others)
+        return compile_manifest(path, *others, **more)
 
     monkeypatch.setattr(dag_factory.compiled, "compile_manifest", failing)
     dags_folder.write({"odd.yaml": spark_job("odd"), "good.yaml": spark_job("good")})
@@ -122,6 +122,7 @@ def test_a_dag_that_cannot_be_built_is_the_error_of_one_manifest(dags_folder: Da
     dags_folder.write({"odd.yaml": notified, "good.yaml": spark_job("good")})
     with dags_folder.monkeypatch.context() as patch:
         patch.setitem(sys.modules, "airflow.providers.smtp.notifications.smtp", None)
+        patch.delitem(sys.modules, "dag_factory.notifications", raising=False)
         parsed = dags_folder.as_processor()
     assert sorted(parsed.serialized) == ["good"]
     assert "odd.yaml:1:1: DCP191" in parsed.errors["odd.yaml"]

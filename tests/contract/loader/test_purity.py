@@ -31,15 +31,18 @@ from airflow.serialization.serialized_objects import DagSerialization
 folder, times = Path(sys.argv[1]), int(sys.argv[2])
 task_runner.SUPERVISOR_COMMS = object()
 before = set(sys.modules)
-told = []
-sys.addaudithook(lambda event, given: told.append([event, repr(given)]) if event in {
-    "socket.connect", "socket.getaddrinfo", "socket.sendto", "sqlite3.connect", "subprocess.Popen"} else None)
+# In a file, since manifests are compiled by child processes.
+told = open(sys.argv[3], "a+", buffering=1)
+sys.addaudithook(lambda event, given: told.write(json.dumps([event, repr(given)]) + "\\n") if event in {
+    "socket.connect", "socket.getaddrinfo", "socket.sendto", "sqlite3.connect", "subprocess.Popen"} or (
+    event == "import" and given[0].partition(".")[0] in sys.argv[4:]) else None)
 texts = set()
 for _ in range(times):
     bag = BundleDagBag(folder / "loader.py", bundle_path=folder, bundle_name="dags-folder", load_op_links=False)
     good = {name: dag for name, dag in bag.dags.items() if not name.startswith("import-error.")}
     texts.add(json.dumps([DagSerialization.to_dict(good[name]) for name in sorted(good)], sort_keys=True))
-print(json.dumps({"texts": sorted(texts), "told": told, "imported": sorted(set(sys.modules) - before), "all": sorted(sys.modules)}))
+told.seek(0)
+print(json.dumps({"texts": sorted(texts), "told": told.readlines(), "imported": sorted(set(sys.modules) - before), "all": sorted(sys.modules)}))
 """
 
 
@@ -53,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 def parse(folder: Path, times: int = 1, seed: str = "random") -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-c", PARSE, str(folder), str(times)],
+        [sys.executable, "-c", PARSE, str(folder), str(times), str(folder.parent / "told.jsonl"), *HEAVY],
         env={**os.environ, "DCP_HOME": str(folder.parent / "home"), "PYTHONHASHSEED": seed},
         capture_output=True,
         text=True,

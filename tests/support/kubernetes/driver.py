@@ -12,8 +12,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_dcp_provider.core_etl.report import message
+
 JOB_SPEC = "job-spec.json"
-TERMINATION_LIMIT = 4096
 OUT_OF_MEMORY = 137
 
 
@@ -31,6 +32,8 @@ class Orders:
     no_result: bool = False
     #: Keep the result out of the termination log: it is in the log alone.
     no_termination_log: bool = False
+    #: How many sinks the result tells of.
+    sinks: int = 0
     #: The error's message when the driver fails.
     message: str = "the driver says no"
     #: How many executor pods it starts.
@@ -64,17 +67,19 @@ class Job:
         error = {"code": "DCP329", "message": self.orders.message, "hint": "mend it"} if failed else None
         result: dict[str, Any] = {
             "version": 1,
+            "execution_id": self.execution_id,
+            "attempt": self.attempt,
             "status": "failed" if failed else "succeeded",
             "error": error,
-            "sinks": [],
+            "sinks": [{"name": f"sink_{number}", "result": "no-change"} for number in range(self.orders.sinks)],
             "seconds": {},
         }
         return "DCP_RESULT " + json.dumps(result)
 
     def termination_message(self) -> str:
+        """What the driver leaves in its termination log."""
         line = self.result_line()
-        fits = len(line.encode()) < TERMINATION_LIMIT
-        return f"{line}\n" if line and fits and not self.orders.no_termination_log else ""
+        return message(line) if line and not self.orders.no_termination_log else ""
 
 
 def read_job(files: dict[str, Any] | None) -> Job:

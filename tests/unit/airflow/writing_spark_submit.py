@@ -55,7 +55,9 @@ for sink in spec["sinks"] if code == 0 else []:
         write(sink, orders["rows"])
     sinks.append({"name": sink["name"], "table": "", "result": "written" if written else "no-change", "reason": "nothing new"})
 error = {"code": "DCP320", "message": "column nope does not exist", "hint": "correct the query"} if code else None
-result = {"version": 1, "status": "failed" if code else "succeeded", "error": error, "sinks": sinks, "seconds": {}}
+named = {"version": 1, "execution_id": spec["execution_id"], "attempt": spec["attempt"]}
+result = {**named, "status": "failed" if code else "succeeded", "error": error, "sinks": sinks, "seconds": {}}
 print("the last line before the result", flush=True)
+Path(os.environ["DCP_TERMINATION_LOG"]).write_text(f"DCP_RESULT {json.dumps(result)}\n")
 print("DCP_RESULT " + json.dumps(result), flush=True)
 sys.exit(code)

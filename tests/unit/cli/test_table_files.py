@@ -52,6 +52,42 @@ def test_the_same_rows_from_every_format(tmp_path: Path):
     assert tables[0].schema.types == [pa.date32(), pa.string(), pa.float64(), pa.timestamp("us")]
 
 
+def test_a_text_column_keeps_what_is_written(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("id,code,day\n1,00501,2013-01-05\n2,1e6,\n")
+    (tmp_path / "b.jsonl").write_text('{"id": 1, "code": "00501", "day": "2013-01-05"}\n{"id": 2, "code": "1e6", "day": ""}\n')
+    for name in ("a.csv", "b.jsonl"):
+        rows = read_file(tmp_path / name, ["code", "day"])
+        assert rows.to_pydict() == {"id": [1, 2], "code": ["00501", "1e6"], "day": ["2013-01-05", ""]}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "b.jsonl"])
+def test_a_text_column_must_be_in_the_file(tmp_path: Path, name: str):
+    (tmp_path / "a.csv").write_text("id,code\n1,2\n")
+    (tmp_path / "b.jsonl").write_text('{"id": 1, "code": 2}\n')
+    with pytest.raises(UsageError, match=r"DCP208 .* has no column `cod` .*\n.*id, code"):
+        read_file(tmp_path / name, ["cod"])
+
+
+def test_a_parquet_file_says_itself_what_is_text(tmp_path: Path):
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match="DCP208"):
+        read_file(tmp_path / "a.parquet", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("header", "fault"),
+    [
+        ("id,id,name", "two columns named `id`"),
+        ("id,ID,name", "the columns `id` and `ID`"),
+        ("id,,name", "a column without a name"),
+    ],
+)
+def test_a_header_that_no_table_can_have_is_the_files_fault(tmp_path: Path, header: str, fault: str):
+    (tmp_path / "a.csv").write_text(f"{header}\n1,2,x\n")
+    with pytest.raises(UsageError, match=f"DCP206 .*{fault}"):
+        read_file(tmp_path / "a.csv")
+
+
 def test_types_that_tables_lack_become_those_that_they_have(tmp_path: Path):
     moment = dt.datetime(2013, 1, 5, 10, tzinfo=dt.UTC)
     table = pa.table(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import dag_factory.cache
 import dag_factory.compiled
 from dag_factory.cache import read_checked, write_checked
+from dag_factory.compiled import CompileSettings
 from dag_factory.folder import LoadedFolder, ManifestFolder
 from tests.support.manifests import broken, spark_job, write_folder
 
@@ -27,27 +28,37 @@ class Folder:
 
     def __init__(self, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.cache = base / "dags", base / "home"
-        self.compiled: list[str] = []
+        self.log = base / "compiled.log"
         self.environments: tuple[str, ...] = ("local", "prod")
         self.catalog = "pedregal"
         # Files of a test are always new; that a file is settled has tests of its own.
         monkeypatch.setattr(dag_factory.cache, "_SETTLED_SECONDS", -60.0)
         compile_manifest = dag_factory.compiled.compile_manifest
 
-        def counting(path: Path, *others: Any) -> Any:
-            self.compiled.append(str(path.relative_to(self.root)))
-            return compile_manifest(path, *others)
+        def counting(path: Path, *others: Any, **more: Any) -> Any:
+            # In a file, since manifests are compiled by other processes.
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(f"{path.relative_to(self.root)}\n")
+            return compile_manifest(path, *others, **more)
 
         monkeypatch.setattr(dag_factory.compiled, "compile_manifest", counting)
+
+    @property
+    def compiled(self) -> list[str]:
+        """What was compiled since the last load began."""
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def forget_compiled(self) -> None:
+        self.log.unlink(missing_ok=True)
 
     def write(self, **manifests: str) -> None:
         write_folder(self.root, {f"{name}.yaml": text for name, text in manifests.items()})
 
     def manifests(self, cache: Path | None = None) -> ManifestFolder:
-        return ManifestFolder(self.root, self.environments, "local", self.catalog, cache or self.cache)
+        return ManifestFolder(self.root, self.environments, CompileSettings(default_catalog=self.catalog), cache or self.cache)
 
     def load(self) -> LoadedFolder:
-        self.compiled.clear()
+        self.forget_compiled()
         return self.manifests().load()
 
     def fresh(self) -> LoadedFolder:
@@ -220,8 +231,8 @@ def test_sql_that_changes_while_it_is_compiled_is_not_kept(folder: Folder, monke
     monkeypatch.setattr(dag_factory.cache, "_SETTLED_SECONDS", 2.0)
     compile_manifest = dag_factory.compiled.compile_manifest
 
-    def then_edited(path: Path, *others: Any) -> Any:
-        compiled = compile_manifest(path, *others)
+    def then_edited(path: Path, *others: Any, **more: Any) -> Any:
+        compiled = compile_manifest(path, *others, **more)
         edit_sql(folder)
         return compiled
 
@@ -233,8 +244,8 @@ def test_sql_that_changes_while_it_is_compiled_is_not_kept(folder: Folder, monke
 def test_a_manifest_that_changes_while_it_is_compiled_is_not_kept(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     compile_manifest = dag_factory.compiled.compile_manifest
 
-    def then_edited(path: Path, *others: Any) -> Any:
-        compiled = compile_manifest(path, *others)
+    def then_edited(path: Path, *others: Any, **more: Any) -> Any:
+        compiled = compile_manifest(path, *others, **more)
         edit_manifest(folder)
         return compiled
 
@@ -289,7 +300,7 @@ def test_one_dag_is_found_without_compiling_the_others(folder: Folder) -> None:
     folder.load()
     shutil.rmtree(folder.root / "nowhere", ignore_errors=True)
     folder.write(daily=spark_job("daily", schedule="@daily"), third=spark_job("third"))
-    folder.compiled.clear()
+    folder.forget_compiled()
     found = folder.manifests().find("daily")
     assert found.parts is not None
     assert found.parts.dag["schedule"] == "@daily"
@@ -300,7 +311,7 @@ def test_one_dag_is_found_in_a_folder_that_was_never_loaded(folder: Folder) -> N
     found = folder.manifests().find("other")
     assert found.parts is not None
     assert folder.compiled == ["other.yaml"]
-    folder.compiled.clear()
+    folder.forget_compiled()
     assert folder.manifests().find("other").parts == found.parts
     assert folder.compiled == []
 

@@ -17,9 +17,9 @@ OVERRIDES = """\
             - name: raw_events
               filter: user_id < 1000
     playground:
-      sparkConf: {a: all, b: all}
+      sparkConf: {spark.task.cpus: 1, spark.task.maxFailures: 1}
     playground_ada:
-      sparkConf: {b: ada}
+      sparkConf: {spark.task.maxFailures: 2}
     production:
       orchestration:
         timeout: 60
@@ -37,8 +37,8 @@ def test_each_environment_has_its_own_job(compile_files: Compile) -> None:
     # The override names the filter alone; the table stays.
     assert (local.database, local.table) == ("raw", "events")
     assert (jobs["prod"].timeout, jobs["test"].timeout) == (60.0, None)
-    assert jobs["playground_ada"].spark_conf == {"a": "all", "b": "ada"}
-    assert jobs["playground_bob"].spark_conf == {"a": "all", "b": "all"}
+    assert jobs["playground_ada"].spark_conf == {"spark.task.cpus": "1", "spark.task.maxFailures": "2"}
+    assert jobs["playground_bob"].spark_conf == {"spark.task.cpus": "1", "spark.task.maxFailures": "1"}
     assert all(job.environment == name for name, job in jobs.items())
     assert len({job.fingerprint for job in compiled.jobs.values()}) == 5
 

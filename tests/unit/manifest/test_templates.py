@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_dcp_provider.model.templates import ALLOWED_NAMES, template_environment
+from airflow_dcp_provider.model.templates import ALLOWED_NAMES
 from dag_factory.manifest.problems import Problems
 from dag_factory.manifest.settings import CompileSettings
 from dag_factory.manifest.sql_templates import neutral_sql, sample_values
@@ -68,54 +68,76 @@ def test_what_is_wrong_is_shown_at_its_place(text: str, where: str) -> None:
     assert faults(text) == [where]
 
 
-def test_what_passes_the_check_renders() -> None:
-    text = "{{ ds }} {{ macros.ds_add(ds, 1) }} {{ logical_date | ts_nodash }} {{ params.parameters.limit }}"
-    assert faults(f'a: "{text}"\n', ("limit",)) == []
-    assert template_environment().from_string(text).render(sample_values({"limit": 3})) == "2013-01-05 2013-01-06 20130105T000000 3"
+def texts(sql: str, parameters: dict[str, object] | None = None, environment: str = "") -> list[str]:
+    neutral = neutral_sql(sql, parameters or {}, environment)
+    assert neutral is not None
+    return [" ".join(text.text.split()) for text in neutral.texts]
 
 
 @pytest.mark.parametrize(
-    ("sql", "neutral"),
+    ("sql", "read"),
     [
         ("SELECT 1", "SELECT 1"),
-        ("ds = '{{ ds }}'", "ds = 'j_______'"),
-        ("a {{ x\n }} b", "a j___\n    b"),
-        ("a {# note #} b", "a            b"),
-        ("{% raw %}{{ a }}{% endraw %}", "         {{ a }}            "),
+        ("ds = '{{ ds }}'", "ds = 'j_'"),
+        ("a {{ ds\n }} b", "a j_ b"),
+        ("a {# note #} b", "a b"),
+        ("{% raw %}{{ a }}{% endraw %}", "{{ a }}"),
+        ("{% set x = 1 %}a {{ x }}", "a 1"),
+        ("SELECT * FROM {{ 'other' }}.db.t", "SELECT * FROM other.db.t"),
+        ("{% for n in ['a', 'b', 'c'] %}{{ n }}{{ ', ' if not loop.last }}{% endfor %}", "a, b, c"),
+        ("{% for n in [ds, 'b'] %}{{ n }} {% endfor %}", "j_ b"),
+        ("{% for a, b in [('x', 1), ('y', 2)] %}{{ a }}{{ b }} {% endfor %}", "x1 y2"),
+        ('{{ "\'" ~ ds ~ "\'" }}', "'j_'"),
+        ("{% set t %}raw.{{ 'a' }}{% endset %}{{ t }}", "raw.a"),
+        ("{{ 'x' if true else 'y' }}", "x"),
+        ("{{ macros.ds_add('2024-01-01', 1) }}", "2024-01-02"),
     ],
 )
-def test_templates_become_words_of_the_same_length(sql: str, neutral: str) -> None:
-    found = neutral_sql(sql, {})
-    assert found is not None
-    assert found.text == neutral
-    assert len(found.text) == len(sql)
-    assert found.exact
+def test_what_is_known_of_a_template_is_read(sql: str, read: str) -> None:
+    assert texts(sql) == [read]
 
 
 @pytest.mark.parametrize(
-    ("sql", "words"),
+    ("sql", "read"),
     [
-        ("a {% if x %}b{% else %}c{% endif %} d", "a b d"),
-        ("a {%- if x -%} b {%- elif y -%} c {%- else -%} d {%- endif %} e", "a b e"),
-        ("{% if x %}{% if y %}a{% else %}b{% endif %}{% else %}{% if z %}c{% endif %}{% endif %} d", "a d"),
-        ("{% set x = 1 %}a", "a"),
-        ("{% if x %}{% set y = 1 %}a{% else %}b{% endif %}c", "a c"),
+        ("a {% if ds %}b{% else %}c{% endif %} d", ["a b d", "a c d"]),
+        ("a {%- if ds -%} b {%- elif ts -%} c {%- else -%} d {%- endif %} e", ["ab e", "ac e", "ad e"]),
+        ("{% if ds %}a{% else %}b{% endif %} {% if ts %}c{% else %}d{% endif %}", ["a c", "b d"]),
+        ("{% if ds %}a{% else %}b{% endif %} {% if not ds %}c{% else %}d{% endif %}", ["a d", "b c"]),
+        ("{% if ds == 'x' %}a{% endif %} {% if ds != 'x' %}b{% endif %}", ["a", "b"]),
+        (
+            "{% if ds %}{% if ts %}a{% else %}b{% endif %}{% else %}{% if run_id %}c{% else %}e{% endif %}{% endif %}",
+            ["a", "c", "b", "e"],
+        ),
+        ("{{ 'a' if ds else 'b' }}", ["a", "b"]),
+        ("{% for n in params.parameters.names %}{{ n }}{% if not loop.last %}, {% endif %}{% endfor %}", ["j_, j_"]),
+        ("{% for n in params.parameters.names %}a{% else %}b{% endfor %}", ["aa", "b"]),
+        ("{% if params.parameters.n > 3 and ds %}a{% else %}b{% endif %}", ["a", "b"]),
     ],
 )
-def test_of_branches_the_first_one_stays_where_it_is(sql: str, words: str) -> None:
-    found = neutral_sql(sql, {})
-    assert found is not None
-    assert found.text.split() == words.split()
-    assert len(found.text) == len(sql)
-    assert all(found.text[place] == " " or found.text[place] == sql[place] for place in range(len(sql)))
+def test_every_branch_is_read(sql: str, read: list[str]) -> None:
+    assert sorted(texts(sql, {"n": 4})) == sorted(read)
 
 
-def test_loops_are_rendered_with_sample_values() -> None:
-    found = neutral_sql("SELECT {% for n in params.parameters.names %}{{ n }}, {% endfor %}1", {"names": ["a", "b"]})
-    assert found is not None
-    assert (found.text, found.exact) == ("SELECT a, b, 1", False)
+@pytest.mark.parametrize("environment", ["local", "prod"])
+@pytest.mark.parametrize("name", ["environment", "params.environment", "params['environment']"])
+def test_the_environment_decides_on_a_branch(environment: str, name: str) -> None:
+    sql = f"{{% if {name} == 'prod' %}}full{{% elif {name} in ['test', 'staging'] %}}some{{% else %}}few{{% endif %}}"
+    assert texts(sql, environment=environment) == ["full" if environment == "prod" else "few"]
+    assert sorted(texts(sql)) == ["few", "full", "some"]
+
+
+def test_places_are_those_of_the_text_with_templates() -> None:
+    sql = "SELECT {{ ds }},\r\n a.b\nFROM {% if ds %}{# x #}raw.events{% else %}{{ 'raw.full' }}{% endif -%}  \n WHERE x"
+    neutral = neutral_sql(sql, {})
+    assert neutral is not None
+    first, second = neutral.texts
+    assert sql[first.origin(first.text.index("raw.events")) :].startswith("raw.events")
+    assert sql[second.origin(second.text.index("raw.full")) :].startswith("{{ 'raw.full' }}")
+    for text in neutral.texts:
+        assert sql[text.origin(text.text.index("a.b")) : text.origin_end(text.text.index("a.b") + 3)] == "a.b"
+        assert sql[text.origin(text.text.index("WHERE")) :] == "WHERE x"
 
 
 def test_a_template_with_a_mistake_has_no_neutral_text() -> None:
     assert neutral_sql("SELECT {{ ds", {}) is None
-    assert neutral_sql("SELECT {% for x in nothing_known.y %}{% endfor %}1", {}) is None

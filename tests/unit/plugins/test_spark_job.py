@@ -96,10 +96,13 @@ def test_a_sink_of_a_job_without_transformations_writes_the_only_source(compile_
 
 
 def test_values_reach_spark_as_texts(compile_files: Compile) -> None:
-    text = SPARK_JOB.replace("  coreEtl:", "  sparkConf: {a: 4, b: true, c: x, d: 0.5}\n  coreEtl:")
+    text = SPARK_JOB.replace(
+        "  coreEtl:", "  sparkConf: {spark.task.cpus: 4, spark.speculation: true, spark.memory.fraction: 0.5}\n  coreEtl:"
+    )
     compiled = compile_files({"job.yaml": text})
     assert compiled is not None
-    assert compiled.jobs["local"].job.spark_conf == {"a": "4", "b": "true", "c": "x", "d": "0.5"}
+    expected = {"spark.task.cpus": "4", "spark.speculation": "true", "spark.memory.fraction": "0.5"}
+    assert compiled.jobs["local"].job.spark_conf == expected
 
 
 @pytest.mark.parametrize(

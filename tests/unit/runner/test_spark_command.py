@@ -74,7 +74,7 @@ def test_nothing_overrides_what_keeps_a_run_correct():
         "spark.sql.catalog.pedregal": "evil",
         "spark.sql.defaultCatalog": "evil",
     }
-    properties = built(replace(SETTINGS, spark_defaults=foreign), spark_conf=foreign).properties
+    properties = built(replace(SETTINGS, spark_defaults=foreign)).properties
     assert properties["spark.master"] == "local[2]"
     assert properties["spark.sql.session.timeZone"] == "UTC"
     assert properties["spark.sql.catalog.pedregal"] == "org.apache.iceberg.spark.SparkCatalog"

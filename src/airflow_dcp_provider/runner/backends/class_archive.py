@@ -36,7 +36,7 @@ class ClassArchive:
     def keep(self) -> None:
         """Put an archive that a successful run has written where later runs look for it."""
         if self.new.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.new.replace(self.path)
 
 

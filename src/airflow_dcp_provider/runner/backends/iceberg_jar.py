@@ -50,7 +50,7 @@ def iceberg_jar(setting: str, jars: Path, java: Java, spark_home: Path) -> Path:
     _, artifact, version = match.groups()
     jar = jars / f"{artifact}-{version}.jar"
     if not jar.is_file():
-        jars.mkdir(parents=True, exist_ok=True)
+        jars.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(jars / ".lock"):
             # Another process may have fetched it while we waited.
             if not jar.is_file():

@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, ExecutionError
 from airflow_dcp_provider.model.execution import Attempt, AttemptRef, AttemptRequest, Cancellation, Failure
+from airflow_dcp_provider.model.home import private_home
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.states import ExecutionState
 from airflow_dcp_provider.runner.backends.local_files import (
@@ -52,13 +53,14 @@ class LocalBackend:
         """Start the attempt exactly once and return at once; see :meth:`Backend.create`.
 
         :raises ExecutionError: DCP310 when the attempt's folder belongs to another owner.
-        :raises DcpEnvironmentError: DCP436 to DCP447 when this machine cannot run it, for example because it lacks the Spark that
+        :raises DcpEnvironmentError: DCP436 to DCP448 when this machine cannot run it, for example because it lacks the Spark that
             the job asks for; nothing was created then.
         """
         folder = self._folder(request.ref)
         if not folder.exists():
             # What is surely missing is said now, to whoever submits, and not by an attempt that fails.
             check_machine(JobSpec.from_dict(request.job), self._settings)
+            private_home(self._home)
             folder.make(request.to_dict(), self._settings.to_dict())
         existing = folder.request()
         if existing.idempotency_key != request.idempotency_key:

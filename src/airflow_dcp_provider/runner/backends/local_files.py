@@ -4,7 +4,8 @@
 ``settings.json``  the machine's settings for the supervisor, removed when the attempt has ended (it may hold credentials)
 ``claim.json``     which round waits; the first writer wins
 ``cancel.json``    who wants the end; the first writer wins
-``launched``       Spark was started, or is about to be; it is never started again
+``launched``       Spark was started, or is about to be; it is never started again. It also says how the driver is to report
+``result``         what the driver delivers; nobody else writes it
 ``status.json``    what the supervisor knows, replaced whole
 ``supervisor.lock`` held by the supervisor for life: a free lock and no final status mean that it died
 """
@@ -29,6 +30,10 @@ from airflow_dcp_provider.runner.locks import locked
 REQUEST, SETTINGS, CLAIM, CANCEL, STATUS = "request.json", "settings.json", "claim.json", "cancel.json", "status.json"
 LAUNCHED, SUPERVISOR_LOCK, CREATE_LOCK = "launched", "supervisor.lock", "create.lock"
 DRIVER_LOG, SUPERVISOR_LOG, JOB_SPEC, PROPERTIES = "driver.log", "supervisor.log", "job-spec.json", "spark.properties"
+RESULT = "result"
+#: What ``launched`` says under ``reports`` when the driver is to deliver its result in the file. Without it an earlier version has
+#: started the driver, whose result is in its log alone.
+REPORTS_IN_FILE = "file"
 #: Folders: Spark's temporary files, removed at the end, and its event log for a History Server.
 SCRATCH, EVENTS = "scratch", "events"
 

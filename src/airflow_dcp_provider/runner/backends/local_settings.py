@@ -36,6 +36,7 @@ class LocalSettings:
     :param catalogs: alias -> Spark's properties of an external Iceberg catalog; other aliases are the embedded catalog.
     :param write_catalog: the alias that unqualified names mean.
     :param spark_defaults: Spark configuration below the manifest's own.
+    :param allowed_spark_conf: settings that manifests may set besides those of every environment: names, or ``prefix.*``.
     :param pass_environment: names of further environment variables that Spark may see.
     """
 
@@ -53,6 +54,7 @@ class LocalSettings:
     catalogs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     write_catalog: str = DEFAULT_CATALOG
     spark_defaults: Mapping[str, str] = field(default_factory=dict)
+    allowed_spark_conf: tuple[str, ...] = ()
     pass_environment: tuple[str, ...] = ()
 
     @classmethod
@@ -97,6 +99,7 @@ class LocalSettings:
             **{
                 **data,
                 "spark_submit": tuple(data.get("spark_submit") or ()),
+                "allowed_spark_conf": tuple(data.get("allowed_spark_conf") or ()),
                 "pass_environment": tuple(data.get("pass_environment") or ()),
                 "spark_homes": tuple(data.get("spark_homes") or ()),
             }

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from airflow_dcp_provider.core_etl.report import TERMINATION_LOG
 from airflow_dcp_provider.model.errors import DcpError
 from airflow_dcp_provider.model.execution import AttemptRequest, Failure, FailureKind
 from airflow_dcp_provider.model.job import JobSpec
@@ -31,12 +32,15 @@ from airflow_dcp_provider.runner.backends.local_files import (
     JOB_SPEC,
     LAUNCHED,
     PROPERTIES,
+    REPORTS_IN_FILE,
+    RESULT,
     SCRATCH,
     SETTINGS,
     STATUS,
     AttemptFolder,
 )
 from airflow_dcp_provider.runner.backends.local_processes import end_processes
+from airflow_dcp_provider.runner.backends.local_secrets import hand_over, without_secrets
 from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
 from airflow_dcp_provider.runner.backends.local_verdict import conclude, is_final, settle
 from airflow_dcp_provider.runner.backends.machine_check import check_machine
@@ -61,6 +65,7 @@ class _Prepared:
     spark: Spark
     archive: ClassArchive
     ui_url: str
+    secrets: dict[str, str]
 
 
 def main() -> None:
@@ -74,6 +79,8 @@ def main() -> None:
     os.close(reader)
     # A session of its own: whatever ends the caller's process group does not end this one.
     os.setsid()
+    # Whatever it and Spark write is this user's alone.
+    os.umask(0o077)
 
     def ready() -> None:
         os.write(writer, b"1")
@@ -187,9 +194,11 @@ def _prepare(
     folder.replace(JOB_SPEC, driver_job_spec(request))
     properties = folder.path / PROPERTIES
     properties.touch(mode=0o600)
-    properties.write_text(properties_text(command.properties), encoding="ascii")
+    plain, secrets = without_secrets(command.properties, settings.catalogs)
+    properties.write_text(properties_text(plain), encoding="ascii")
+    variables = hand_over(secrets, folder.path / SCRATCH / "secrets")
     ui_url = f"http://127.0.0.1:{places.ui_port}" if places.ui_port else ""
-    return _Prepared(command, spark, archive, ui_url)
+    return _Prepared(command, spark, archive, ui_url, variables)
 
 
 def _launch(folder: AttemptFolder, prepared: _Prepared, stack: contextlib.ExitStack) -> subprocess.Popen[bytes]:
@@ -202,14 +211,16 @@ def _launch(folder: AttemptFolder, prepared: _Prepared, stack: contextlib.ExitSt
         "sizes and numbers of executors do not apply here\n".encode()
     )
     log.flush()
-    folder.write_once(LAUNCHED, {"at": time.time()})
+    folder.write_once(LAUNCHED, {"at": time.time(), "reports": REPORTS_IN_FILE})
+    # They may hold credentials of catalogs, and nobody reads them any more.
+    folder.remove(SETTINGS)
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", local_exec.__file__, str(os.getpid()), *prepared.command.argv],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
         cwd=folder.path,
-        env={**os.environ, **prepared.command.environment},
+        env={**os.environ, **prepared.command.environment, TERMINATION_LOG: str(folder.path / RESULT), **prepared.secrets},
         start_new_session=True,
     )
     # It runs, and is watched also where this cannot be written: what failed here would count as not started.

@@ -17,6 +17,8 @@ from airflow_dcp_provider.runner.backends.local_files import (
     DRIVER_LOG,
     LAUNCHED,
     PROPERTIES,
+    REPORTS_IN_FILE,
+    RESULT,
     SCRATCH,
     SETTINGS,
     STATUS,
@@ -24,7 +26,7 @@ from airflow_dcp_provider.runner.backends.local_files import (
     AttemptFolder,
 )
 from airflow_dcp_provider.runner.backends.local_processes import end_processes
-from airflow_dcp_provider.runner.diagnosis import diagnose, is_success, parse_result
+from airflow_dcp_provider.runner.diagnosis import authentic_result, diagnose, is_success, parse_result
 
 #: How much of the log's end is read for the result and the diagnosis, in bytes.
 _TAIL_BYTES = 512 * 1024
@@ -61,7 +63,7 @@ def conclude(
     """
     # Where no driver began, the supervisor's own log is all that there is.
     log = _tail(folder, DRIVER_LOG) or _tail(folder, SUPERVISOR_LOG)
-    result = parse_result(log)
+    result = _result(folder, log)
     cancellation = folder.read(CANCEL)
     final: dict[str, Any] = {"result": result}
     if failure is None and is_success(exit_code, result):
@@ -84,6 +86,21 @@ def conclude(
         {**before, **final, "state": state.value, "ended_at": time.time(), "spark_ui_url": "", "message": ""},
     )
     return state
+
+
+def _result(folder: AttemptFolder, log: str) -> dict[str, Any] | None:
+    """Return what the driver delivered, or None.
+
+    An attempt that an earlier version has started is settled by that version's rule: its driver knows of no file.
+    """
+    launched = folder.read(LAUNCHED)
+    if launched is not None and launched.get("reports") != REPORTS_IN_FILE:
+        return parse_result(log)
+    result = authentic_result(_tail(folder, RESULT), log)
+    ref = folder.request().ref
+    if result is None or (result.get("execution_id"), result.get("attempt")) != (ref.execution_id, ref.attempt):
+        return None
+    return result
 
 
 def _tail(folder: AttemptFolder, name: str) -> str:

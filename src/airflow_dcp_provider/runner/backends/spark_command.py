@@ -14,6 +14,8 @@ from airflow_dcp_provider.model.quantities import memory_bytes, memory_text
 from airflow_dcp_provider.runner.backends.local_files import EVENTS, JOB_SPEC, PROPERTIES, SCRATCH
 from airflow_dcp_provider.runner.backends.local_processes import MARK
 from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
+from airflow_dcp_provider.runner.spark_conf import check_job
+from airflow_dcp_provider.runner.spark_guards import DEFAULTS, guards
 
 _LOG_CONFIGURATION = Path(__file__).with_name("log4j2.properties")
 _ICEBERG_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
@@ -24,6 +26,7 @@ _SMALL_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 #: Below everything else: what suits a few thousand to a few million rows in one process.
 _DEFAULTS = {
+    **DEFAULTS,
     "spark.sql.shuffle.partitions": "4",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.catalogImplementation": "in-memory",
@@ -65,8 +68,12 @@ class SparkCommand:
 
 
 def spark_command(request: AttemptRequest, settings: LocalSettings, places: Places) -> SparkCommand:
-    """Return the command that runs the attempt. Credentials of catalogs are among the properties, never among the arguments."""
+    """Return the command that runs the attempt. Credentials of catalogs are among the properties, never among the arguments.
+
+    :raises ExecutionError: DCP311 for what the environment leaves to no manifest.
+    """
     job = JobSpec.from_dict(request.job)
+    check_job(job, settings.allowed_spark_conf)
     properties = {
         **_DEFAULTS,
         **settings.spark_defaults,
@@ -86,8 +93,8 @@ def spark_command(request: AttemptRequest, settings: LocalSettings, places: Plac
         "spark.eventLog.dir": (places.folder / EVENTS).as_uri(),
         "spark.sql.extensions": _joined(",", _ICEBERG_EXTENSIONS, settings.spark_defaults.get("spark.sql.extensions", "")),
         "spark.sql.defaultCatalog": settings.write_catalog,
-        "spark.sql.session.timeZone": "UTC",
         "spark.ui.enabled": str(places.ui_port > 0).lower(),
+        **guards(),
     }
     if places.ui_port:
         properties["spark.ui.port"] = str(places.ui_port)

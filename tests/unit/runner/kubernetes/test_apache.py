@@ -156,9 +156,10 @@ class TestResource:
         driver = found["spec"]["driverSpec"]["podTemplateSpec"]
         executor = found["spec"]["executorSpec"]["podTemplateSpec"]
         assert [container["name"] for container in driver["spec"]["containers"]] == ["spark-kubernetes-driver", "fluent-bit"]
-        assert [volume["name"] for volume in driver["spec"]["volumes"]] == ["dcp-files", "scratch"]
+        assert [volume["name"] for volume in driver["spec"]["volumes"]] == ["dcp-files", "dcp-secrets", "scratch"]
         assert [volume["name"] for volume in executor["spec"]["volumes"]] == ["scratch"]
-        assert {variable["name"] for variable in driver["spec"]["containers"][0]["env"]} >= {"DCP_CATALOG_PEDREGAL_CREDENTIAL"}
+        assert {variable["name"] for variable in driver["spec"]["containers"][0]["env"]} >= {"DCP_SECRET_SETTINGS"}
+        assert {mount["name"] for mount in driver["spec"]["containers"][0]["volumeMounts"]} >= {"dcp-files", "dcp-secrets"}
         for template in (driver, executor):
             assert template["spec"]["priorityClassName"] == "high"
             assert template["spec"]["nodeSelector"] == {"pool": "spark"}

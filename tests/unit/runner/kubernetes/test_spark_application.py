@@ -8,18 +8,20 @@ import json
 import re
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_dcp_provider.core_etl.session import SECRET_SETTINGS, secret_settings
+from airflow_dcp_provider.core_etl import SECRET_SETTINGS
+from airflow_dcp_provider.core_etl.session import secret_settings
 from airflow_dcp_provider.model.environment import Environment, SecretKey
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import AttemptRequest
 from airflow_dcp_provider.model.images import Images
 from airflow_dcp_provider.model.job import CoreEtlSpec, DriverResources, EngineSpec, ExecutorResources, JobSpec, ResourceSpec
+from airflow_dcp_provider.model.names import is_own_mark
 from airflow_dcp_provider.runner.backends.kubernetes.driver_files import files_config_map, kept_request
-from airflow_dcp_provider.runner.backends.kubernetes.names import RESERVED_LABELS
 from airflow_dcp_provider.runner.backends.kubernetes.spark_application import spark_application
 from airflow_dcp_provider.runner.backends.kubernetes.spark_settings import is_secret
 from tests.support.executions import job, request
@@ -181,7 +183,7 @@ class TestSizes:
     def test_a_number_of_executors_that_is_none_is_an_error(self):
         conf = {"spark.dynamicAllocation.enabled": "true", "spark.dynamicAllocation.maxExecutors": "many"}
         with pytest.raises(DcpEnvironmentError, match=r"maxExecutors of .* is `many`") as caught:
-            spec(spark_conf=conf)
+            spec(Environment("test", "kubeflow", spark_defaults=conf))
         assert caught.value.code == "DCP173"
 
 
@@ -190,11 +192,11 @@ class TestSettings:
         environment = Environment(
             "test",
             "kubeflow",
-            spark_defaults={"spark.a": "environment", "spark.b": "environment", "spark.sql.session.timeZone": "CET"},
+            spark_defaults={"spark.a": "environment", "spark.task.maxFailures": "5", "spark.sql.session.timeZone": "CET"},
             event_log_dir="s3a://logs",
         )
-        found = spec(environment, spark_conf={"spark.b": "manifest"})["sparkConf"]
-        assert (found["spark.a"], found["spark.b"]) == ("environment", "manifest")
+        found = spec(environment, spark_conf={"spark.task.maxFailures": "7"})["sparkConf"]
+        assert (found["spark.a"], found["spark.task.maxFailures"]) == ("environment", "7")
         assert found["spark.sql.session.timeZone"] == "UTC"
         assert (found["spark.eventLog.enabled"], found["spark.eventLog.dir"]) == ("true", "s3a://logs")
         assert "spark.eventLog.enabled" not in spec()["sparkConf"]
@@ -212,36 +214,62 @@ class TestSettings:
         assert spec(environment)["sparkConf"]["spark.sql.extensions"].split(",")[1:] == ["com.example.More"]
 
 
+def mounted(found: dict[str, Any], folder: Path, secret: dict[str, str]) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """Return the driver's environment with its files below ``folder``, as the node makes them, and what they come from."""
+    (mount,) = [mount for mount in found["driver"]["volumeMounts"] if mount["name"] == "dcp-secrets"]
+    assert (mount["mountPath"], mount["readOnly"]) == ("/etc/dcp-secrets", True)
+    (volume,) = [volume for volume in found["volumes"] if volume["name"] == "dcp-secrets"]
+    sources = volume["projected"]["sources"]
+    for source in sources:
+        for item in source["secret"]["items"]:
+            (folder / item["path"]).write_text(secret[item["key"]])
+    variables = {variable["name"]: variable["value"] for variable in found["driver"]["env"]}
+    assert SECRET_SETTINGS in variables
+    return {name: value.replace("/etc/dcp-secrets", str(folder)) for name, value in variables.items()}, sources
+
+
 class TestSecrets:
     def test_no_credential_stands_in_the_resource(self):
         environment = Environment("test", "kubeflow", catalog_secrets=SECRETS)
         assert "hush" not in json.dumps(rendered(environment, CATALOG))
 
-    def test_the_driver_finds_them(self):
+    def test_the_driver_finds_them_in_files(self, tmp_path):
         environment = Environment("test", "kubeflow", catalog_secrets=SECRETS)
-        variables = rendered(environment, CATALOG)["spec"]["driver"]["env"]
-        # As the node fills them in from the Secret.
-        secret = {"oauth": "me:hush", "key": "hush-hush"}
-        process = {
-            variable["name"]: variable.get("value") or secret[variable["valueFrom"]["secretKeyRef"]["key"]]
-            for variable in variables
-        }
-        assert SECRET_SETTINGS in process
+        process, files = mounted(rendered(environment, CATALOG)["spec"], tmp_path, {"oauth": "me:hush", "key": "hush-hush"})
         assert secret_settings(process) == {
             "spark.sql.catalog.pedregal.credential": "me:hush",
             "spark.sql.catalog.pedregal.s3.secret-access-key": "hush-hush",
         }
-        assert {variable["valueFrom"]["secretKeyRef"]["name"] for variable in variables if "valueFrom" in variable} == {"iceberg"}
+        assert {source["secret"]["name"] for source in files} == {"iceberg"}
 
-    def test_no_two_of_them_share_a_variable(self):
+    def test_the_drivers_environment_has_none(self):
+        """Whatever runs in its JVM could read that."""
+        found = spec(Environment("test", "kubeflow", catalog_secrets=SECRETS))
+        assert all("valueFrom" not in variable for variable in found["driver"]["env"])
+        mounts = {mount["name"] for mount in found["executor"].get("volumeMounts", [])}
+        assert "dcp-secrets" not in mounts
+
+    def test_a_jvm_driver_finds_them_in_variables(self):
+        environment = Environment("test", "kubeflow", catalog_secrets=SECRETS)
+        found = spec(environment, core_etl=CoreEtlSpec(main_class="com.example.Main"))
+        secret = {"oauth": "me:hush", "key": "hush-hush"}
+        process = {
+            variable["name"]: variable.get("value") or secret[variable["valueFrom"]["secretKeyRef"]["key"]]
+            for variable in found["driver"]["env"]
+        }
+        assert secret_settings(process) == {
+            "spark.sql.catalog.pedregal.credential": "me:hush",
+            "spark.sql.catalog.pedregal.s3.secret-access-key": "hush-hush",
+        }
+        assert [volume["name"] for volume in found["volumes"]] == ["dcp-files"]
+
+    def test_no_two_of_them_share_a_file(self, tmp_path):
         secrets = {
             "lake": {"s3.token": SecretKey("a", "1"), "s3-token": SecretKey("a", "2")},
             "lake_s3": {"token": SecretKey("b", "3")},
         }
-        variables = spec(Environment("test", "kubeflow", catalog_secrets=secrets))["driver"]["env"]
-        process = {
-            variable["name"]: variable.get("value") or variable["valueFrom"]["secretKeyRef"]["key"] for variable in variables
-        }
+        found = spec(Environment("test", "kubeflow", catalog_secrets=secrets))
+        process, _ = mounted(found, tmp_path, {key: key for key in "123"})
         assert secret_settings(process) == {
             "spark.sql.catalog.lake.s3.token": "1",
             "spark.sql.catalog.lake.s3-token": "2",
@@ -272,7 +300,7 @@ class TestSecrets:
 
     def test_the_name_of_a_key_at_aws_is_no_secret(self):
         key = {"spark.hadoop.fs.s3a.encryption.key": "arn:aws:kms:eu-west-1:1:key/2"}
-        assert spec(spark_conf=key)["sparkConf"].items() >= key.items()
+        assert spec(Environment("test", "kubeflow", spark_defaults=key))["sparkConf"].items() >= key.items()
 
     @pytest.mark.parametrize(
         "name",
@@ -324,7 +352,7 @@ class TestPods:
             assert labels["spark-runner/execution-id"] == asked().ref.execution_id
             assert labels["spark-runner/attempt"] == "1"
             assert labels["cost"] == "ml"
-            assert not RESERVED_LABELS & set(labels)
+            assert [name for name in labels if is_own_mark(name) and not name.startswith("spark-runner/")] == []
             assert all(len(value) <= 63 and " " not in value for value in labels.values())
 
     def test_a_label_of_ours_cannot_be_taken(self):
@@ -363,8 +391,8 @@ class TestPods:
         environment = Environment(
             "prod", "kubeflow", opentelemetry_agent="/otel.jar", spark_defaults={"spark.executor.extraJavaOptions": "-Xss4m"}
         )
-        found = spec(environment, spark_conf={"spark.driver.extraJavaOptions": "-Da=b"})
-        assert found["driver"]["javaOptions"].startswith("-Da=b -javaagent:/otel.jar ")
+        found = spec(environment)
+        assert found["driver"]["javaOptions"].startswith("-javaagent:/otel.jar ")
         assert found["executor"]["javaOptions"].startswith("-Xss4m -javaagent:/otel.jar ")
 
     def test_a_batch_scheduler_gets_the_class(self):

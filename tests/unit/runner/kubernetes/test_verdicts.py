@@ -9,12 +9,12 @@ import pytest
 
 from airflow_dcp_provider.model.execution import FailureKind
 from airflow_dcp_provider.model.states import ExecutionState
-from airflow_dcp_provider.runner.backends.kubernetes.names import DRIVER_CONTAINER
+from airflow_dcp_provider.runner.backends.kubernetes.names import DRIVER_CONTAINER, REPORTS, REPORTS_IN_MESSAGE
 from airflow_dcp_provider.runner.backends.kubernetes.verdicts import Verdict, find_verdict
 from tests.support.executions import request
 
 APPLICATION = {
-    "metadata": {"name": "job", "namespace": "team"},
+    "metadata": {"name": "job", "namespace": "team", "annotations": {REPORTS: REPORTS_IN_MESSAGE}},
     "status": {"applicationState": {"state": "COMPLETED"}, "terminationTime": "2026-11-22T05:28:15Z"},
 }
 

@@ -34,8 +34,11 @@ IMAGE_MAIN = "/opt/dcp/main.py"
 _REQUEST = "request.json"
 
 
-def files_config_map(request: AttemptRequest) -> dict[str, Any]:
-    """Return the ConfigMap of an attempt."""
+def files_config_map(request: AttemptRequest, annotations: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the ConfigMap of an attempt.
+
+    :param annotations: of an earlier one, whose place this one takes.
+    """
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -43,7 +46,10 @@ def files_config_map(request: AttemptRequest) -> dict[str, Any]:
             "name": files_name(request.ref),
             "namespace": request.ref.namespace,
             "labels": {**labels(request), KIND_LABEL: FILES_KIND},
+            **({"annotations": dict(annotations)} if annotations else {}),
         },
+        # Nobody who may write to ConfigMaps can change what the driver runs; annotations stay open, which claims need.
+        "immutable": True,
         **files_data(request),
     }
 

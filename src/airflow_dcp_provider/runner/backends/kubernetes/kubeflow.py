@@ -28,7 +28,6 @@ from airflow_dcp_provider.runner.backends.kubernetes.config_maps import (
 )
 from airflow_dcp_provider.runner.backends.kubernetes.driver_files import (
     files_config_map,
-    files_data,
     is_owned_by,
     kept_request,
     owner_patch,
@@ -334,10 +333,14 @@ class KubeflowBackend:
             files = make(api, path, files_config_map(request))
         if files is None or (is_owned_by(files, application) and kept_request(files) == request):
             return
-        patch = owner_patch(application)
         if kept_request(files) != request:
-            patch = {**patch, **files_data(request)}
-        api.request("PATCH", f"{path}/{files_name(request.ref)}", body=patch, content_type=MERGE_PATCH)
+            # What they hold cannot be changed: others take their place, with the claim.
+            remove(api, f"{path}/{files_name(request.ref)}", files)
+            files = make(api, path, files_config_map(request, annotations_of(files)))
+            if kept_request(files) != request:
+                # They changed meanwhile; the next look sees to it.
+                return
+        api.request("PATCH", f"{path}/{files_name(request.ref)}", body=owner_patch(application), content_type=MERGE_PATCH)
 
     def _delete(self, api: KubernetesApi, application: Resource, stone: Resource) -> Resource | None:
         """Delete a cancelled application as it was seen; returns the tombstone with its claim, or None when anything has changed.

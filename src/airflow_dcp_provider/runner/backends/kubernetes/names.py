@@ -31,6 +31,10 @@ FILES_KIND, CANCELLED_KIND, FENCE_KIND = "files", "cancelled", "fence"
 #: Annotations of an application: the :class:`AttemptRequest` as JSON, and how the attempt ended once that is known.
 REQUEST = f"{_PREFIX}/request"
 VERDICT = f"{_PREFIX}/verdict"
+#: Another one: how the driver is to report its result. An application without it is of an earlier version, whose driver reports a
+#: long result in its log alone.
+REPORTS = f"{_PREFIX}/reports"
+REPORTS_IN_MESSAGE = "termination-message"
 #: Annotations of the ConfigMaps beside it: the round that waits for the attempt, and that a cancellation has read which one it is.
 WAITED_BY = f"{_PREFIX}/waited-by"
 CLOSED = f"{_PREFIX}/closed"
@@ -43,9 +47,6 @@ APP_NAMES = {
 
 #: Spark's own name for the driver's container.
 DRIVER_CONTAINER = "spark-kubernetes-driver"
-
-#: Labels that Spark keeps for its own bookkeeping; with one of them in a resource, Spark refuses to start the driver.
-RESERVED_LABELS = frozenset({"spark-role", "spark-app-selector", "spark-exec-id", "spark-app-name"})
 
 
 def labels(request: AttemptRequest) -> dict[str, str]:

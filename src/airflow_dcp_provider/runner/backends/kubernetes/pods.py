@@ -14,6 +14,9 @@ from airflow_dcp_provider.runner.backends.kubernetes.problems import INVALID, NO
 #: How many lines of the log's end are read for the result and the diagnosis.
 TAIL_LINES = 1000
 
+#: Most bytes of the log's end that are read.
+_MOST_OF_END = 2 * 1024 * 1024
+
 #: Bytes that a piece of the log may have beside what was asked for: time stamps, and lines that were read before.
 _SLACK = 64 * 1024
 
@@ -71,12 +74,23 @@ def events_of(api: KubernetesApi, namespace: str, names: list[str]) -> list[dict
 
 
 def log_end(api: KubernetesApi, namespace: str, pod: str) -> str | None:
-    """Return the end of the driver's log, empty while there is none; None when it cannot be had now."""
-    try:
-        return api.text(f"{core_path(namespace, 'pods', pod)}/log", params={"container": DRIVER_CONTAINER, "tailLines": TAIL_LINES})
-    except KubernetesProblem as problem:
-        # The container has not started, or the pod has gone.
-        return "" if problem.cause in {INVALID, NOT_FOUND} else None
+    """Return the end of the driver's log, empty while there is none; None when it cannot be had now.
+
+    It is at most about :data:`_MOST_OF_END` bytes: a line can be as long as its writer likes, and a server that is told of a limit
+    sends the beginning of what was asked for. So fewer lines are asked for until their end is among what comes.
+    """
+    path = f"{core_path(namespace, 'pods', pod)}/log"
+    lines = TAIL_LINES
+    while True:
+        params = {"container": DRIVER_CONTAINER, "tailLines": lines, "limitBytes": _MOST_OF_END}
+        try:
+            text = api.text(path, params=params)
+        except KubernetesProblem as problem:
+            # The container has not started, or the pod has gone.
+            return "" if problem.cause in {INVALID, NOT_FOUND} else None
+        if lines == 1 or len(text.encode()) < _MOST_OF_END:
+            return text
+        lines = max(1, lines // 10)
 
 
 def log_piece(api: KubernetesApi, namespace: str, pod: str, offset: int, limit: int) -> tuple[str, int]:

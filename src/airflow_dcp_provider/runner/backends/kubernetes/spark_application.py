@@ -11,18 +11,20 @@ from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import AttemptRequest
 from airflow_dcp_provider.model.job import JobSpec
-from airflow_dcp_provider.model.names import label_value
+from airflow_dcp_provider.model.names import is_own_mark, label_value
 from airflow_dcp_provider.model.quantities import memory_bytes
+from airflow_dcp_provider.runner.backends.kubernetes.credentials import secret_mounts, secret_variables, secret_volumes
 from airflow_dcp_provider.runner.backends.kubernetes.driver_files import IMAGE_MAIN, JOB_SPEC, MAIN, MOUNT
 from airflow_dcp_provider.runner.backends.kubernetes.names import (
     GROUP_VERSION,
     KIND,
+    REPORTS,
+    REPORTS_IN_MESSAGE,
     REQUEST,
-    RESERVED_LABELS,
     files_name,
     labels,
 )
-from airflow_dcp_provider.runner.backends.kubernetes.spark_settings import secret_variables, spark_conf
+from airflow_dcp_provider.runner.backends.kubernetes.spark_settings import spark_conf
 from airflow_dcp_provider.runner.drivers import driver_of
 from airflow_dcp_provider.runner.overhead import default_overhead, overhead_setting
 
@@ -56,6 +58,8 @@ def spark_application(
     """
     job = JobSpec.from_dict(request.job)
     own = labels(request)
+    # A JVM driver reads no files of ours: it finds its credentials where it always did.
+    by_file = not _is_jvm(job, core_etl_main_classes)
     return {
         "apiVersion": GROUP_VERSION,
         "kind": KIND,
@@ -63,7 +67,7 @@ def spark_application(
             "name": request.ref.name,
             "namespace": request.ref.namespace,
             "labels": {**_pod_labels(job, environment), **own},
-            "annotations": {REQUEST: json.dumps(request.to_dict())},
+            "annotations": {REQUEST: json.dumps(request.to_dict()), REPORTS: REPORTS_IN_MESSAGE},
         },
         "spec": {
             **_program(job, environment, core_etl_main_classes),
@@ -74,9 +78,13 @@ def spark_application(
             "sparkConf": spark_conf(job, environment, catalogs or {}),
             # Retries are the execution's: each has a resource of its own.
             "restartPolicy": {"type": "Never"},
-            "driver": _driver(request, job, environment),
+            "driver": _driver(request, job, environment, by_file=by_file),
             "executor": _executor(request, job, environment),
-            "volumes": [{"name": _FILES_VOLUME, "configMap": {"name": files_name(request.ref)}}, *map(dict, environment.volumes)],
+            "volumes": [
+                {"name": _FILES_VOLUME, "configMap": {"name": files_name(request.ref)}},
+                *(secret_volumes(environment) if by_file else ()),
+                *map(dict, environment.volumes),
+            ],
             **_dynamic_allocation(job, environment),
             **_lifetime(environment),
             **_scheduler(environment),
@@ -93,8 +101,7 @@ def _pull_policy(image: str) -> str:
 def _program(job: JobSpec, environment: Environment, core_etl_main_classes: tuple[str, ...] | None) -> dict[str, Any]:
     """Return what the driver runs: ``core_etl`` from the ConfigMap or the image, or the manifest's own JVM class."""
     spec = ["--job-spec", f"{MOUNT}/{JOB_SPEC}"]
-    known = () if core_etl_main_classes is None else (core_etl_main_classes,)
-    if driver_of(job.core_etl, *known) == "jvm":
+    if _is_jvm(job, core_etl_main_classes):
         version = f"-{job.core_etl.version}" if job.core_etl.version else ""
         return {
             "type": "Scala",
@@ -106,15 +113,24 @@ def _program(job: JobSpec, environment: Environment, core_etl_main_classes: tupl
     return {"type": "Python", "pythonVersion": "3", "mainApplicationFile": f"local://{main}", "arguments": spec}
 
 
-def _driver(request: AttemptRequest, job: JobSpec, environment: Environment) -> dict[str, Any]:
+def _is_jvm(job: JobSpec, core_etl_main_classes: tuple[str, ...] | None) -> bool:
+    known = () if core_etl_main_classes is None else (core_etl_main_classes,)
+    return driver_of(job.core_etl, *known) == "jvm"
+
+
+def _driver(request: AttemptRequest, job: JobSpec, environment: Environment, *, by_file: bool) -> dict[str, Any]:
+    """Return the driver's part.
+
+    :param by_file: the driver reads credentials from files, not from environment variables.
+    """
     size = job.resources.driver
     mount = {"name": _FILES_VOLUME, "mountPath": MOUNT, "readOnly": True}
     found: dict[str, Any] = {
         "cores": size.cores,
         "memory": size.memory,
         **_overhead("driver", size.memory, job, environment),
-        "env": [{"name": TERMINATION_LOG, "value": "/dev/termination-log"}, *secret_variables(environment)],
-        "volumeMounts": [mount, *map(dict, environment.volume_mounts)],
+        "env": [{"name": TERMINATION_LOG, "value": "/dev/termination-log"}, *secret_variables(environment, by_file=by_file)],
+        "volumeMounts": [mount, *(secret_mounts(environment) if by_file else ()), *map(dict, environment.volume_mounts)],
         **_pod(request, job, environment, "driver"),
     }
     if environment.fluent_bit:
@@ -154,15 +170,19 @@ def _pod(request: AttemptRequest, job: JobSpec, environment: Environment, role: 
             attributes=f"dcp.execution.id={request.ref.execution_id},dcp.attempt={request.ref.attempt},spark.role={role}",
         )
         # The operator takes this field instead of the setting, so both stand in it.
-        asked = {**environment.spark_defaults, **job.spark_conf}.get(f"spark.{role}.extraJavaOptions", "")
+        asked = environment.spark_defaults.get(f"spark.{role}.extraJavaOptions", "")
         found["javaOptions"] = f"{asked} {agent}".strip()
     return found
 
 
 def _pod_labels(job: JobSpec, environment: Environment) -> dict[str, str]:
-    """Return the manifest's and the environment's labels; those that Spark keeps for itself are left out."""
-    given = {**environment.labels, **job.labels}
-    return {key: label_value(str(value)) for key, value in given.items() if key not in RESERVED_LABELS}
+    """Return the manifest's and the environment's labels, without those that are neither's to set.
+
+    With one of Spark's own labels in a resource, Spark refuses to start the driver; with one of ours or an operator's, a pod could
+    pass for another attempt's.
+    """
+    both = {**environment.labels, **job.labels}
+    return {key: label_value(str(value)) for key, value in both.items() if not is_own_mark(key)}
 
 
 def _overhead(role: str, memory: str, job: JobSpec, environment: Environment) -> dict[str, str]:

@@ -1,48 +1,34 @@
 """The Spark configuration of an attempt on a cluster: the environment's below the manifest's below the platform's. Pure functions.
 
-Credentials never stand here: a resource is read by many. The driver gets them from a Secret as environment variables and sets them
-when its session starts (:mod:`airflow_dcp_provider.core_etl.session`).
+Credentials never stand here: a resource is read by many. The driver gets them from Secrets as files and sets them when its session
+starts (:mod:`airflow_dcp_provider.core_etl.session`). In its environment any code in the JVM could read them.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from typing import Any
 
 from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.job import JobSpec
-
-#: The environment variable that names the driver's secret settings: Spark setting -> variable that holds its value.
-SECRET_SETTINGS = "DCP_SECRET_SETTINGS"  # noqa: S105 - a name
+from airflow_dcp_provider.runner.spark_conf import check_job
+from airflow_dcp_provider.runner.spark_guards import DEFAULTS, guards, is_secret
 
 _ICEBERG_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 _SPARK_CATALOG = "org.apache.iceberg.spark.SparkCatalog"
 
-# What tells a secret by its setting's name; Python reads these as Java does. A private key without a dot is Spark's path of one.
-_TELLTALE_WORDS = (
-    r"passw(or)?d|token|secret([-._]?(access[-._]?)?key)?|access[-._]?key([-._]?id)?|(account|api)[-._]?key|private[-._]key"
-    r"|connection[-._]?string|(?<![a-z])sas([-._]?key)?"
-)
-_TELLTALE_ENDS = r"(?<!renewal\.)credentials?|(?<!security\.)authorization|(en|de)cryption[-._]?key"
-
-# After such a word: not the secret itself, but where it is or how it is got.
-_ABOUT_SECRETS = r"endpoint|expiry|file|id|mode|name|provider|renew|token|type|uri|url"
-
-_SECRET = re.compile(
-    rf"({_TELLTALE_WORDS}|{_TELLTALE_ENDS})$"
-    # Azure's settings end in the account that they are for.
-    rf"|\b(adls|azure)\..*({_TELLTALE_WORDS})(\.(?!({_ABOUT_SECRETS})(\.|$))[^.]+)+$",
-    re.IGNORECASE,
-)
-
 #: Below everything: what an environment's defaults may change.
 _DEFAULTS = {
+    **DEFAULTS,
     "spark.ui.showConsoleProgress": "false",
     # Dead executors and their pods are removed; a job is never judged by them.
     "spark.kubernetes.executor.deleteOnTermination": "true",
+    # The driver's account needs pods alone (`deploy/kubernetes/role.yaml`): executors read the image's own configuration, the
+    # driver's service goes with the driver's pod, and no claims of volumes are made.
+    "spark.kubernetes.executor.disableConfigMap": "true",
+    "spark.kubernetes.driver.service.deleteOnTermination": "false",
+    "spark.kubernetes.driver.ownPersistentVolumeClaim": "false",
+    "spark.kubernetes.driver.reusePersistentVolumeClaim": "false",
 }
 
 #: What the operator takes in a field of the resource of its own.
@@ -50,14 +36,6 @@ DYNAMIC_ALLOCATION = tuple(
     f"spark.dynamicAllocation.{name}"
     for name in ("enabled", "initialExecutors", "minExecutors", "maxExecutors", "shuffleTracking.enabled")
 )
-
-#: Spark shows and logs its settings; what looks like a secret is left out of both.
-_REDACTION = rf"(?i){_TELLTALE_WORDS}|{_TELLTALE_ENDS}"
-
-
-def is_secret(setting: str) -> bool:
-    """Whether a setting or a catalog's property holds what only its reader may know, by its name."""
-    return bool(_SECRET.search(setting))
 
 
 def _in_clear(setting: str, value: str) -> bool:
@@ -70,6 +48,7 @@ def spark_conf(job: JobSpec, environment: Environment, catalogs: Mapping[str, Ma
 
     :param catalogs: alias -> Spark's properties of its Iceberg catalog; secret ones are left to the environment's Secrets.
     :raises DcpEnvironmentError: DCP412 when a credential could only be written in clear.
+    :raises ExecutionError: DCP311 for what the environment leaves to no manifest.
     """
     asked = {**environment.spark_defaults, **job.spark_conf}
     secret = {f"spark.sql.catalog.{alias}.{name}" for alias, names in environment.catalog_secrets.items() for name in names}
@@ -80,25 +59,15 @@ def spark_conf(job: JobSpec, environment: Environment, catalogs: Mapping[str, Ma
                 code="DCP412",
                 hint="keep it in a Kubernetes Secret: name that in the field `catalog_secrets` of the environment's connection",
             )
-    conf = {**_DEFAULTS, **_event_log(environment), **asked, **_platform(asked, environment, catalogs)}
+    check_job(job, environment.allowed_spark_conf)
+    conf = {
+        **_DEFAULTS,
+        **_event_log(environment),
+        **asked,
+        **_platform(asked, environment, catalogs),
+        **guards(secret),
+    }
     return {key: conf[key] for key in sorted(conf) if key not in DYNAMIC_ALLOCATION}
-
-
-def secret_variables(environment: Environment) -> list[dict[str, Any]]:
-    """Return the driver's environment variables that come from Secrets, and the one that says what they mean."""
-    found: list[dict[str, Any]] = []
-    settings: dict[str, str] = {}
-    for alias, properties in sorted(environment.catalog_secrets.items()):
-        for name, source in sorted(properties.items()):
-            variable = re.sub(r"[^A-Z0-9]", "_", f"DCP_CATALOG_{alias}_{name}".upper())
-            # `lake` and `s3.token` come to the same as `lake_s3` and `token`.
-            while variable in settings.values():
-                variable += "_"
-            settings[f"spark.sql.catalog.{alias}.{name}"] = variable
-            found.append({"name": variable, "valueFrom": {"secretKeyRef": {"name": source.secret, "key": source.key}}})
-    if settings:
-        found.append({"name": SECRET_SETTINGS, "value": json.dumps(settings, sort_keys=True)})
-    return found
 
 
 def _platform(asked: Mapping[str, str], environment: Environment, catalogs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -108,8 +77,6 @@ def _platform(asked: Mapping[str, str], environment: Environment, catalogs: Mapp
         **_catalog_properties(environment, catalogs),
         "spark.sql.extensions": ",".join(dict.fromkeys(name for name in extensions if name)),
         **({"spark.sql.defaultCatalog": environment.write_catalog} if environment.write_catalog in catalogs else {}),
-        "spark.sql.session.timeZone": "UTC",
-        "spark.redaction.regex": _REDACTION,
     }
 
 

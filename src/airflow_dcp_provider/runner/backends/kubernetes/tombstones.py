@@ -47,6 +47,7 @@ def tombstone(attempt: Attempt, cancellation: Cancellation, failure: Failure | N
             "labels": {**labels(attempt.request), KIND_LABEL: CANCELLED_KIND},
             "annotations": claim,
         },
+        "immutable": True,
         "data": data,
     }
 

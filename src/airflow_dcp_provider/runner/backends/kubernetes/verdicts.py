@@ -15,7 +15,7 @@ from airflow_dcp_provider.model.execution import Failure
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.states import ExecutionState
 from airflow_dcp_provider.runner.backends.kubernetes.api import KubernetesApi
-from airflow_dcp_provider.runner.backends.kubernetes.names import VERDICT, core_path
+from airflow_dcp_provider.runner.backends.kubernetes.names import REPORTS, VERDICT, core_path
 from airflow_dcp_provider.runner.backends.kubernetes.pods import driver_end, events_of, is_live, log_end, pods_of
 from airflow_dcp_provider.runner.backends.kubernetes.problems import readable
 from airflow_dcp_provider.runner.backends.kubernetes.states import (
@@ -24,7 +24,7 @@ from airflow_dcp_provider.runner.backends.kubernetes.states import (
     execution_state,
     submitted_twice,
 )
-from airflow_dcp_provider.runner.diagnosis import parse_result, unproved
+from airflow_dcp_provider.runner.diagnosis import authentic_result, parse_result, unproved
 from airflow_dcp_provider.runner.drivers import driver_of
 
 #: Annotations of one resource hold at most 256 KiB in all, and the request is one of them.
@@ -71,6 +71,11 @@ def verdict_text(verdict: Verdict) -> str:
     )
 
 
+def reports_in_message(application: Mapping[str, Any]) -> bool:
+    """Whether the driver is to deliver its result in its termination message; an earlier version's may be in the log alone."""
+    return REPORTS in (application["metadata"].get("annotations") or {})
+
+
 def find_verdict(api: KubernetesApi, application: Mapping[str, Any], job: Mapping[str, Any]) -> Verdict | None:
     """Return how the attempt ended, from its driver's pod, events and log; None when its driver still runs after all.
 
@@ -85,14 +90,18 @@ def find_verdict(api: KubernetesApi, application: Mapping[str, Any], job: Mappin
         return None
     ended = ended_at(application) or time.time()
     report = str(driver_end(pod).get("message") or "")
-    result = parse_result(f"{report}\n")
+    result = authentic_result(report)
     log: str | None = ""
-    if result is None and pod is not None:
+    if pod is not None and (result is None or "sha256" in result):
+        # The log is for the diagnosis, and for a result that is too long for a termination message. Only for an attempt that an
+        # earlier version has started it is believed.
         log = log_end(api, namespace, name)
-        result = parse_result(log or "")
+        result = authentic_result(report, log or "") if reports_in_message(application) else parse_result(log or "")
     succeeded = execution_state(application) is ExecutionState.SUCCEEDED or (again and driver_end(pod).get("exitCode") == 0)
     if succeeded:
-        return _good_end(ended, result, job, report=report, pod=pod, log=log)
+        # Whether all is known that the driver may have said; in its message a driver that has ended says it at once.
+        known = bool(driver_end(pod)) if reports_in_message(application) else pod is not None and log is not None
+        return _good_end(ended, result, job, known=known, log=log)
     if log == "" and pod is not None:
         log = log_end(api, namespace, name)
     failure = _failure(api, application, name, log or "")
@@ -110,23 +119,17 @@ def start_failure(api: KubernetesApi, application: Mapping[str, Any], seconds: f
     return replace(found, message=f"the driver did not start within {seconds:.0f} s: {found.message}")
 
 
-def _good_end(
-    ended: float,
-    result: Mapping[str, Any] | None,
-    job: Mapping[str, Any],
-    *,
-    report: str,
-    pod: Mapping[str, Any] | None,
-    log: str | None,
-) -> Verdict:
-    """Return the verdict on a driver that ended with 0. Our own driver says what it wrote, and without that nothing proves it."""
+def _good_end(ended: float, result: Mapping[str, Any] | None, job: Mapping[str, Any], *, known: bool, log: str | None) -> Verdict:
+    """Return the verdict on a driver that ended with 0. Our own driver says what it wrote, and without that nothing proves it.
+
+    :param known: without a result there is none to be had any more; else its pod has gone, and the tables alone can prove it.
+    """
     own = driver_of(JobSpec.from_dict(job).core_etl) == "core_etl"
-    silent = own and result is None and pod is not None and log is not None
+    silent = own and result is None and known
     if silent or (result is not None and result.get("status") != "succeeded"):
-        failure = unproved(result, log or report)
+        failure = unproved(result, log or "")
         failure = replace(failure, log_tail=failure.log_tail[-_TAIL_LIMIT:])
         return Verdict(ExecutionState.FAILED, ended, result, failure)
-    # Without the pod there is no result to be had: the end is good, and the tables alone can prove it.
     return Verdict(ExecutionState.SUCCEEDED, ended, result, certain=log is not None)
 
 

@@ -1,0 +1,31 @@
+"""The files of a DAGs folder for a compilation that may not live to tell which ones it has read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dag_factory.manifest.files import FolderFiles
+from dag_factory.manifest.settings import CompileSettings
+
+
+class NotedFiles(FolderFiles):
+    """Files of which each is noted before it is read.
+
+    :param note: takes ``+`` and a file's name before it is read, ``-`` and the name of one that is not there.
+    """
+
+    def __init__(self, root: Path, settings: CompileSettings, note: Callable[[str], None]) -> None:
+        super().__init__(root, settings)
+        self._note = note
+
+    def read(self, path: Path) -> str:
+        """See :meth:`FolderFiles.read`."""
+        if (name := self.name_of(path)) not in self.texts:
+            self._note(f"+{name}")
+        return super().read(path)
+
+    def note_absent(self, path: Path) -> None:
+        """See :meth:`FolderFiles.note_absent`."""
+        self._note(f"-{self.name_of(path)}")
+        super().note_absent(path)

@@ -1,0 +1,79 @@
+"""Looking at the words of an SQL text before it is parsed: whether it is small enough to be, and what no manifest's SQL may say."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import Any
+
+from dag_factory.manifest.sql_problems import SqlProblem
+
+#: The longest SQL text that is read, the most words and signs in it, and how deep its brackets may nest.
+MAX_SQL = 200_000
+MAX_WORDS = 40_000
+MAX_NESTING = 100
+
+#: Functions that call into the driver's Java, whatever their arguments.
+_CODE = frozenset({"reflect", "java_method", "try_reflect"})
+
+
+def too_large(text: str) -> SqlProblem | None:
+    """Return what is wrong with an SQL text that is too long to be read."""
+    if len(text) <= MAX_SQL:
+        return None
+    message = f"the SQL has {len(text)} characters, and lint reads {MAX_SQL}"
+    return SqlProblem("DCP163", message, "split it into several transformations, or put long lists into a table")
+
+
+@functools.cache
+def dialect() -> Any:
+    """Return Spark's dialect."""
+    from sqlglot.dialects.dialect import Dialect
+
+    return Dialect.get_or_raise("spark")
+
+
+def problem_in(text: str, tokens: list[Any]) -> SqlProblem | None:
+    """Return the first thing that no SQL of a manifest may say, or that makes it too large.
+
+    :param tokens: the words of ``text``.
+    """
+    if len(tokens) > MAX_WORDS:
+        message = f"the SQL has {len(tokens)} words and signs, and lint reads {MAX_WORDS}"
+        return SqlProblem("DCP163", message, "split it into several transformations, or put long lists into a table")
+    if (variable := text.find("${")) >= 0:
+        message = "Spark would put a variable's value in place of `${...}`"
+        return SqlProblem("DCP162", message, "use a parameter: {{ params.parameters.<name> | sql }}", variable)
+    depth = 0
+    for token, following in itertools.zip_longest(tokens, tokens[1:]):
+        kind = token.token_type.name
+        depth += (kind in {"L_PAREN", "L_BRACKET", "L_BRACE"}) - (kind in {"R_PAREN", "R_BRACKET", "R_BRACE"})
+        if depth > MAX_NESTING:
+            return too_deep(token.start)
+        if following is not None and (problem := _of_pair(token, following)):
+            return problem
+    return None
+
+
+def too_deep(offset: int | None = None) -> SqlProblem:
+    """Return the problem of SQL whose brackets or cases nest too deep."""
+    return SqlProblem("DCP144", "the SQL nests too deep to be read", "split it into several transformations", offset)
+
+
+def _of_pair(token: Any, following: Any) -> SqlProblem | None:
+    kind, word = token.token_type.name, token.text.lower()
+    if following.token_type.name == "L_PAREN" and kind != "STRING":
+        if word in _CODE:
+            return SqlProblem(
+                "DCP159", f"the function `{word}` runs code on the driver", "write it in SQL's own functions", token.start
+            )
+        if word == "identifier":
+            message = "`IDENTIFIER(...)` names a table, column or function by a text"
+            return SqlProblem("DCP159", message, "write the name itself", token.start)
+        if kind == "TABLE":
+            return SqlProblem("DCP159", "`TABLE(...)` hands a table to a function", "read the table with SELECT", token.start)
+    if kind == "USING" and following.token_type.name in {"STRING", "RAW_STRING"}:
+        return SqlProblem(
+            "DCP159", "`USING` with a text runs a script on the cluster", "write it in SQL's own functions", token.start
+        )
+    return None
