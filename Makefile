@@ -2,7 +2,6 @@
 SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
-UV_VERSION := 0.13.9
 # End-to-end tests wait half of their time; the third process computes meanwhile.
 WORKERS ?= 3
 # Further arguments of pytest, for example PYTEST_OPTIONS="-k overwrite".
@@ -23,7 +22,7 @@ setup: .venv/.ready ## the environment alone, .venv
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or 3.12 is needed and was not found; install it or say where: make PYTHON=/path/to/python3.11"; exit 4; }
 	@echo "installing the locked dependencies into .venv (once, one to three minutes)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.txt
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r locks/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
@@ -86,6 +85,7 @@ lock: ## resolve the lock files again
 	@for name in spark40 spark41; do \
 	  $(BIN)/uv pip compile locks/$$name.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -q -o locks/$$name.txt || exit 1; \
 	done
+	@echo uv | $(BIN)/uv pip compile - --universal --generate-hashes --no-header --no-annotate --upgrade -q -o locks/uv.txt
 
 image-arguments: setup ## the Dockerfile's arguments for a version of Spark: make -s image-arguments SPARK=4.1
 	@$(BIN)/python -m dev.image $(SPARK)

@@ -16,16 +16,17 @@ def build_arguments(row: SparkVersion) -> dict[str, str]:
         "ICEBERG_VERSION": row.iceberg,
         "HADOOP_VERSION": row.hadoop,
         "AWS_SDK": row.aws_sdk,
+        "UNITY_CATALOG_VERSION": row.unity_catalog,
     }
 
 
 def main() -> int:
-    """Print the arguments as options of ``docker build``; 4 when there is no such version."""
+    """Print the arguments as ``deploy/build.sh`` reads them; 4 when there is no such version."""
     name = sys.argv[1] if len(sys.argv) > 1 else DEFAULT_SPARK_VERSION
     if name not in SPARK_VERSIONS:
         print(f"Spark {name} is not supported; choose among {', '.join(SPARK_VERSIONS)}", file=sys.stderr)
         return 4
-    print(" ".join(f"--build-arg {key}={value}" for key, value in build_arguments(SPARK_VERSIONS[name]).items()))
+    print(" ".join(f"{key}={value}" for key, value in build_arguments(SPARK_VERSIONS[name]).items()))
     return 0
 
 

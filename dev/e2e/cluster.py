@@ -25,12 +25,12 @@ Resource = dict[str, Any]
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
-#: What Spark's driver does in its own namespace: executors, their headless service and their configuration.
+#: What Spark's driver does in its own namespace: its executors' pods.
 DRIVER_RULES = [
     {
         "apiGroups": [""],
-        "resources": ["pods", "configmaps", "services", "persistentvolumeclaims"],
-        "verbs": ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"],
+        "resources": ["pods"],
+        "verbs": ["create", "get", "list", "watch", "delete", "deletecollection"],
     }
 ]
 

@@ -54,6 +54,8 @@ DANGEROUS = [
     "credential",
     "token",
     "format",
+    "codec",
+    "compression",
     "mapreduce.input.pathFilter.class",
     "mapred.input.pathFilter.class",
     "catalog",

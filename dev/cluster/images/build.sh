@@ -57,7 +57,8 @@ ln -s /usr/lib/jvm/java-17-openjdk-amd64 /opt/java/openjdk
 RUN
 
 # Not every mirror of Maven Central has the Unity Catalog's connector; nothing here uses it.
-make docker.io/library/maven:3.9-eclipse-temurin-17 $java <<'RUN'
+maven=docker.io/library/maven:3.9-eclipse-temurin-17
+make $maven $java <<'RUN'
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends maven python3 >/dev/null
 rm -rf /var/lib/apt/lists/*
@@ -112,11 +113,13 @@ if [ -n "${REBUILD:-}" ]; then
   buildah rmi --force localhost/spark-platform/3.5-oss-coreetl:$SPARK localhost/airflow-dcp-provider:e2e >/dev/null 2>&1 || true
 fi
 
-# The project's own image, by its own Dockerfile with its defaults.
+# The project's own image, by its own Dockerfile. What it builds upon was made above and is in no registry.
 ours=localhost/spark-platform/3.5-oss-coreetl:$SPARK
 if ! known $ours; then
   echo "making $ours" >&2
-  buildah build --quiet --pull-never --network host --layers -f "$project/deploy/Dockerfile" -t $ours "$project"
+  buildah build --quiet --pull-never --network host --layers -f "$project/deploy/Dockerfile" -t $ours \
+    --build-arg REQUIRE_DIGESTS=no --build-arg SPARK_VERSION=$SPARK --build-arg SPARK_IMAGE=$spark \
+    --build-arg MAVEN_IMAGE=$maven --build-arg BASE_IMAGE=$java "$project"
 fi
 
 # Python with the project, as an image of Airflow's workers has it.

@@ -18,6 +18,7 @@ class SparkVersion:
     :param image: the release that ``deploy/Dockerfile`` builds on.
     :param hadoop: the release of Hadoop that it brings.
     :param aws_sdk: the Maven coordinate of the AWS client that this Hadoop was built with.
+    :param unity_catalog: the release of Unity Catalog's connector for it, or empty where none was tried.
     """
 
     name: str
@@ -28,6 +29,7 @@ class SparkVersion:
     image: str
     hadoop: str
     aws_sdk: str
+    unity_catalog: str = ""
 
     @property
     def iceberg_jar(self) -> str:
@@ -47,7 +49,7 @@ _AWS_2 = "software.amazon.awssdk:bundle"
 SPARK_VERSIONS: Mapping[str, SparkVersion] = {
     row.name: row
     for row in (
-        SparkVersion("3.5", "3.5.9", "2.12", "1.12.0", (17, 11, 21), "3.5.7", "3.3.4", f"{_AWS_1}:1.12.262"),
+        SparkVersion("3.5", "3.5.9", "2.12", "1.12.0", (17, 11, 21), "3.5.7", "3.3.4", f"{_AWS_1}:1.12.262", "0.2.0"),
         # The newest runtime for 4.0; those for 3.5 and 4.1 are one release ahead.
         SparkVersion("4.0", "4.0.5", "2.13", "1.11.0", (17, 21), "4.0.1", "3.4.1", f"{_AWS_2}:2.24.6"),
         SparkVersion("4.1", "4.1.4", "2.13", "1.12.0", (17, 21), "4.1.1", "3.4.2", f"{_AWS_2}:2.29.52"),

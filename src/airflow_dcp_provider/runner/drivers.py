@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Literal
 
 from airflow_dcp_provider.model.errors import ExecutionError
 from airflow_dcp_provider.model.job import CoreEtlSpec, JobSpec
 from airflow_dcp_provider.runner.spark_conf import check_job
+
+#: Both become part of a command line and of a path in the image.
+_CLASS = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
 
 #: Ends of class names that mean our own ``core_etl`` driver: the documents' manifests name its JVM ancestor.
 CORE_ETL_MAIN_CLASSES = (".coreetl.spark.Main",)
@@ -60,8 +65,26 @@ def unsupported(
             code="DCP305",
             hint="leave spec.coreEtl.mainClass out to use core_etl, or run the manifest in an environment with a cluster",
         )
+    return _forbidden(job, allowed_spark_conf)
+
+
+def _forbidden(job: JobSpec, allowed_spark_conf: Collection[str]) -> ExecutionError | None:
+    if fault := _program_fault(job.core_etl):
+        return ExecutionError(
+            f"{job.manifest_id} {fault}",
+            code="DCP311",
+            hint="a class is named as Java names it; a version is letters, digits, `.`, `_`, `+` and `-`, at most 63",
+        )
     try:
         check_job(job, allowed_spark_conf)
     except ExecutionError as error:
         return error
     return None
+
+
+def _program_fault(core_etl: CoreEtlSpec) -> str:
+    if core_etl.main_class and not _CLASS.fullmatch(core_etl.main_class):
+        return f"names the main class {core_etl.main_class[:100]!r}, which is no name of a class"
+    if core_etl.version and not _VERSION.fullmatch(core_etl.version):
+        return f"names the driver's version {core_etl.version[:100]!r}, which is no version"
+    return ""

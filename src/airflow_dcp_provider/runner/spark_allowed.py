@@ -21,10 +21,12 @@ from __future__ import annotations
 #: Kinds of values, as regular expressions for the whole value. None of them can hold a comma, a quote, a blank or ``$``.
 KINDS = {
     "truth": r"true|false",
-    "number": r"-?\d{1,19}",
-    # -1 turns some thresholds off.
-    "size": r"(-1|\d{1,19})([kmgtp]?b|[kmgtp])?",
-    "duration": r"-?\d{1,19}(us|ms|s|m|min|h|d)?",
+    "number": r"\d{1,19}",
+    # -1 means that there is none.
+    "limit": r"-1|\d{1,19}",
+    "size": r"\d{1,19}([kmgtp]?b|[kmgtp])?",
+    "threshold": r"(-1|\d{1,19})([kmgtp]?b|[kmgtp])?",
+    "duration": r"(-1|\d{1,19})(us|ms|s|m|min|h|d)?",
     "fraction": r"\d{1,9}(\.\d{1,9})?",
     "column": r"[a-z_][a-z0-9_]{0,254}",
 }
@@ -135,7 +137,6 @@ spark.sql.cartesianProductExec.buffer.in.memory.threshold spark.sql.cartesianPro
 spark.sql.cbo.joinReorder.dp.threshold
 spark.sql.codegen.aggregate.fastHashMap.capacityBit spark.sql.codegen.hugeMethodLimit
 spark.sql.codegen.logging.maxLines spark.sql.codegen.maxFields spark.sql.codegen.methodSplitThreshold
-spark.sql.cteRecursionLevelLimit spark.sql.cteRecursionRowLimit
 spark.sql.debug.maxToStringFields
 spark.sql.execution.broadcastHashJoin.outputPartitioningExpandLimit
 spark.sql.execution.rangeExchange.sampleSizePerPartition spark.sql.execution.topKSortFallbackThreshold
@@ -162,6 +163,13 @@ spark.sql.transposeMaxValues
 spark.sql.windowExec.buffer.in.memory.threshold spark.sql.windowExec.buffer.spill.threshold
 spark.sql.iceberg.compression-level
 """,
+    "limit": """
+spark.sql.cteRecursionLevelLimit spark.sql.cteRecursionRowLimit
+""",
+    "threshold": """
+spark.sql.adaptive.autoBroadcastJoinThreshold spark.sql.autoBroadcastJoinThreshold
+spark.sql.inMemoryColumnarStorage.hugeVectorThreshold
+""",
     "size": """
 spark.broadcast.UDFCompressionThreshold spark.broadcast.blockSize
 spark.buffer.pageSize spark.buffer.size
@@ -178,14 +186,12 @@ spark.shuffle.localDisk.file.output.buffer spark.shuffle.mapOutput.minSizeForBro
 spark.shuffle.unsafe.file.output.buffer
 spark.storage.decommission.shuffleBlocks.maxDiskSize spark.storage.memoryMapThreshold spark.storage.unrollMemoryThreshold
 spark.task.maxDirectResultSize
-spark.sql.adaptive.advisoryPartitionSizeInBytes spark.sql.adaptive.autoBroadcastJoinThreshold
+spark.sql.adaptive.advisoryPartitionSizeInBytes
 spark.sql.adaptive.coalescePartitions.minPartitionSize spark.sql.adaptive.maxShuffledHashJoinLocalMapThreshold
 spark.sql.adaptive.shuffle.targetPostShuffleInputSize spark.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes
-spark.sql.autoBroadcastJoinThreshold
 spark.sql.cartesianProductExec.buffer.spill.size.threshold
 spark.sql.defaultSizeInBytes
 spark.sql.files.maxPartitionBytes spark.sql.files.openCostInBytes
-spark.sql.inMemoryColumnarStorage.hugeVectorThreshold
 spark.sql.maxBroadcastTableSize spark.sql.maxSinglePartitionBytes
 spark.sql.optimizer.runtime.bloomFilter.applicationSideScanSizeThreshold
 spark.sql.optimizer.runtime.bloomFilter.creationSideThreshold
@@ -262,7 +268,9 @@ ALLOWED: dict[str, str] = {
 SHAPES = {
     KINDS["truth"]: "true or false",
     KINDS["number"]: "a whole number",
+    KINDS["limit"]: "a whole number, or -1 for none",
     KINDS["size"]: "a size such as 64m or 1g",
+    KINDS["threshold"]: "a size such as 64m, or -1 for none",
     KINDS["duration"]: "a time such as 30s or 5min",
     KINDS["fraction"]: "a number such as 0.6",
     KINDS["column"]: "a column's name",

@@ -23,6 +23,9 @@ _NAME = re.compile(r"spark(\.[A-Za-z0-9_-]+)+")
 _LONGEST_NAME = 200
 _LONGEST_VALUE = 1000
 
+#: How many refused settings one message names.
+_SHOWN = 10
+
 #: What an entry of ``allowed_spark_conf`` looks like: a name, or all names below one.
 _ENTRY = re.compile(r"spark(\.[A-Za-z0-9_-]+)+(\.\*)?")
 
@@ -93,23 +96,17 @@ def check_job(job: JobSpec, allowed: Iterable[str] = ()) -> None:
     :param allowed: what the environment allows besides the list.
     :raises ExecutionError: DCP311, with all that is refused.
     """
-    found = [(f"`{each.name}` in sparkConf", each) for each in refusals(job.spark_conf, allowed, lineage=True)]
+    refused = [(f"`{each.name}` in sparkConf", each.reason, each.hint) for each in refusals(job.spark_conf, allowed, lineage=True)]
     for source in job.core_etl.job.sources:
-        found += [
-            (f"the option `{each.name}` of the source `{source.name}`", Refusal(each.name, each.reason, each.hint))
+        refused += [
+            (f"the option `{each.name}` of the source `{source.name}`", each.reason, each.hint)
             for each in option_refusals(source.type, source.options)
         ]
-    if found:
-        raise ExecutionError(
-            f"{job.manifest_id} sets " + "; ".join(f"{_shown(what)}: {each.reason}" for what, each in found[:_SHOWN])
-            + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""),
-            code="DCP311",
-            hint=found[0][1].hint,
-        )  # fmt: skip
-
-
-#: How many refused settings one message names.
-_SHOWN = 10
+    if not refused:
+        return
+    shown = "; ".join(f"{_shown(what)}: {reason}" for what, reason, _ in refused[:_SHOWN])
+    more = f"; and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
+    raise ExecutionError(f"{job.manifest_id} sets {shown}{more}", code="DCP311", hint=refused[0][2])
 
 
 def entries_of(text: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Which options of Spark's readers a source may have: a list for each type of source.
 
 Spark hands every option on to Hadoop's configuration, where names such as ``fs.s3a.aws.credentials.provider`` or ``fs.x.impl`` load
-classes and texts such as ``${env.X}`` are replaced. So only the readers' own options are taken, by their names.
+classes and texts such as ``${env.X}`` are replaced. So only the readers' own options are taken, by their names. ``compression`` and
+``codec`` are left out: for reading they mean nothing, and Spark loads a class of the name that they give.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ basePath ignoreCorruptFiles ignoreMissingFiles modifiedAfter modifiedBefore path
 
 #: Of readers of texts: what a value, a date or a broken row looks like.
 _TEXTS = """
-charset columnNameOfCorruptRecord compression dateFormat enableDateTimeParsingFallback encoding lineSep locale mode multiLine
+charset columnNameOfCorruptRecord dateFormat enableDateTimeParsingFallback encoding lineSep locale mode multiLine
 samplingRatio singleVariantColumn timeZone timestampFormat timestampNTZFormat
 """
 
@@ -27,7 +28,7 @@ _BY_TYPE = {
     "csv": _FILES
     + _TEXTS
     + """
-charToEscapeQuoteEscaping codec columnPruning comment delimiter emptyValue enforceSchema escape header ignoreLeadingWhiteSpace
+charToEscapeQuoteEscaping columnPruning comment delimiter emptyValue enforceSchema escape header ignoreLeadingWhiteSpace
 ignoreTrailingWhiteSpace inferSchema inputBufferSize maxCharsPerColumn maxColumns nanValue negativeInf nullValue positiveInf
 preferDate quote sep unescapedQuoteHandling
 """,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def test_the_documents_layers_are_there_in_their_order() -> None:
     titles = re.findall(r"^# Layer (\d): (.+)$", TEXT, re.MULTILINE)
     assert titles == [("1", "base"), ("2", "Spark"), ("3", "connectors"), ("4", "core_etl"), ("5", "observability")]
     last = TEXT[TEXT.index("# Layer 1") :]
-    marks = ("eclipse-temurin:", "--from=spark-builder", "--from=connectors", "--from=core-etl", "fluent-bit.conf", "ENTRYPOINT")
+    marks = ("FROM ${BASE_IMAGE}", "--from=spark-builder", "--from=connectors", "--from=core-etl", "fluent-bit.conf", "ENTRYPOINT")
     places = [last.index(mark) for mark in marks]
     assert places == sorted(places)
 
@@ -60,7 +61,7 @@ def test_each_version_of_spark_is_a_set_of_arguments(row: SparkVersion) -> None:
     ("arguments", "jars"),
     [
         ({}, ("spark-connect_2.12:3.5.7", "unitycatalog-spark_2.12:0.2.0", "aws-java-sdk-bundle:1.12.262")),
-        (build_arguments(SPARK_VERSIONS["4.1"]), ("unitycatalog-spark_2.13:0.2.0", "awssdk:bundle:", "runtime-4.1_2.13:1.12.0")),
+        (build_arguments(SPARK_VERSIONS["4.1"]), ("awssdk:bundle:", "runtime-4.1_2.13:1.12.0")),
         ({"UNITY_CATALOG_VERSION": ""}, ("spark-connect_2.12:3.5.7",)),
     ],
 )
@@ -83,6 +84,83 @@ def test_images_and_jars_name_no_host() -> None:
     names = re.findall(r"^FROM (\S+)", TEXT, re.MULTILINE)
     assert [name for name in names if "." in name.partition("/")[0].partition(":")[0]] == []
     assert "://" not in TEXT
+
+
+def test_every_base_image_is_an_argument_without_a_default_that_works() -> None:
+    bases = re.findall(r"^FROM (\S+)", TEXT, re.MULTILINE)
+    assert bases == ["${SPARK_IMAGE}", "${MAVEN_IMAGE}", "spark-builder", "${BASE_IMAGE}"]
+    for name in ("SPARK_IMAGE", "MAVEN_IMAGE", "BASE_IMAGE"):
+        # No digest has these letters, and no image's name capitals: a builder stops at it and shows it.
+        assert re.search(rf"^ARG {name}=give-{name}-as-\S+@sha256:DIGEST$", TEXT, re.MULTILINE)
+
+
+DIGEST = "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({}, ""),
+        ({"SPARK_IMAGE": "spark:3.5.7"}, "SPARK_IMAGE=spark:3.5.7 is no image by digest"),
+        ({"MAVEN_IMAGE": "maven"}, "MAVEN_IMAGE=maven is no image by digest"),
+        ({"BASE_IMAGE": ""}, "BASE_IMAGE= is no image by digest"),
+        ({"BASE_IMAGE": "eclipse-temurin", "REQUIRE_DIGESTS": "no"}, ""),
+        ({"SPARK_VERSION": "4.0.1"}, "SPARK_IMAGE is not Spark 4.0.1"),
+    ],
+)
+def test_a_build_goes_on_with_digests_alone(tmp_path: Path, changes: dict[str, str], refused: str) -> None:
+    (tmp_path / "jars").mkdir()
+    (tmp_path / "jars" / "spark-core_2.12-3.5.7.jar").touch()
+    (check,) = re.findall(r"^RUN (\[ \"\$\{REQUIRE_DIGESTS.*?[^\\])$", TEXT, re.MULTILINE | re.DOTALL)
+    images = dict.fromkeys(("SPARK_IMAGE", "MAVEN_IMAGE", "BASE_IMAGE"), f"x@sha256:{DIGEST}")
+    environment = {"PATH": os.environ["PATH"], "REQUIRE_DIGESTS": "yes", "SPARK_VERSION": "3.5.7", **images, **changes}
+    script = check.replace("/opt/spark/jars", str(tmp_path / "jars"))
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, env=environment)
+    assert (refused in done.stderr, done.returncode) == (True, 1 if refused else 0)
+    assert bool(done.stderr) is bool(refused)
+
+
+@pytest.mark.parametrize("given", ["", f"mirror.example.com/spark@sha256:{DIGEST}"])
+def test_the_script_builds_from_digests(tmp_path: Path, given: str) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(
+        '#!/bin/sh\nif [ "$1" = buildx ]; then echo "$6" >>"$ASKED"; echo "sha256:$DIGEST"; else printf "%s\\n" "$@"; fi\n'
+    )
+    docker.chmod(0o755)
+    asked = tmp_path / "asked"
+    asked.touch()
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "DIGEST": DIGEST, "ASKED": str(asked), "SPARK_IMAGE": given}
+    command = [str(DEPLOY / "build.sh"), "registry.example.com/x:1", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=tmp_path)
+    arguments = done.stdout.splitlines()
+    spark = given or f"spark@sha256:{DIGEST}"
+    assert f"SPARK_IMAGE={spark}" in arguments[:3]
+    assert arguments.count(f"SPARK_IMAGE={spark}") == 2
+    assert f"BASE_IMAGE=eclipse-temurin@sha256:{DIGEST}" in arguments[3:]
+    assert arguments[-2:] == ["--quiet", "."]
+    looked_up = asked.read_text().split()
+    assert looked_up[-2:] == ["maven:3.9-eclipse-temurin-17", "eclipse-temurin:17-jre-jammy"]
+    assert len(looked_up) == (2 if given else 3)
+
+
+def test_the_script_hands_the_versions_on(tmp_path: Path) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\nif [ "$1" = buildx ]; then echo sha256:{DIGEST}; else printf "%s\\n" "$@"; fi\n')
+    docker.chmod(0o755)
+    arguments = build_arguments(SPARK_VERSIONS["4.1"])
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", **arguments}
+    done = subprocess.run([str(DEPLOY / "build.sh"), "x"], capture_output=True, text=True, check=True, env=environment)
+    assert {f"{key}={value}" for key, value in arguments.items()} <= set(done.stdout.splitlines())
+
+
+def test_the_script_stops_where_no_digest_is_found(tmp_path: Path) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\necho nothing\n")
+    docker.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([str(DEPLOY / "build.sh"), "x"], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert "no digest of spark:" in done.stderr
 
 
 def test_it_runs_as_sparks_user() -> None:

@@ -36,6 +36,9 @@ def test_a_deployment_may_name_its_own_classes():
         ({"engine": EngineSpec(type="spark-dbr")}, "DCP306"),
         ({"job_type": "streaming"}, "DCP307"),
         ({"core_etl": CoreEtlSpec(main_class="com.example.Job")}, "DCP305"),
+        ({"core_etl": CoreEtlSpec(version="/../../tmp/x")}, "DCP311"),
+        ({"core_etl": CoreEtlSpec(version="2.7.0\n")}, "DCP311"),
+        ({"core_etl": CoreEtlSpec(main_class="--conf", version="2")}, "DCP305"),
         ({"spark_conf": {"spark.sql.shuffle.partitions": "9", "spark.sql.catalog.prod.uri": "http://x"}}, "DCP311"),
     ],
 )
@@ -49,6 +52,13 @@ def test_what_cannot_be_run_is_one_clear_error(changes, code):
 
 def test_a_jvm_driver_may_run_where_an_image_holds_it():
     assert unsupported(replace(job(), core_etl=CoreEtlSpec(main_class="com.example.Job")), "kubeflow") is None
+
+
+@pytest.mark.parametrize("name", ["--conf", "com.example.Job --jars x", "com..Job", "/x", "com.example.Job\n"])
+def test_a_main_class_is_a_name_on_a_cluster_too(name):
+    error = unsupported(replace(job(), core_etl=CoreEtlSpec(main_class=name)), "kubeflow")
+    assert error is not None
+    assert error.code == "DCP311"
 
 
 def test_an_ordinary_job_can_be_run():

@@ -95,6 +95,7 @@ class ClusterQuestions:
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": files_name(self._first), "namespace": namespace, "labels": {**mine, KIND_LABEL: FENCE_KIND}},
+            "immutable": True,
             "data": {"why": "a later try of this execution has chosen another cluster, so that it never runs on both"},
         }
 
