@@ -20,7 +20,11 @@ BIN = Path(sys.executable).parent
 FOLDER = ROOT / ".dcp" / "spark"
 
 #: Suite -> whether pyspark is imported by the tests' own process. The local backend finds its Spark itself.
-SUITES = {"tests/contract/core_etl": True, "tests/contract/backends/test_real_spark.py": False}
+SUITES = {
+    "tests/contract/core_etl": True,
+    "tests/contract/backends/test_real_spark.py": False,
+    "tests/contract/backends/test_real_settings.py": False,
+}
 
 
 def main() -> int:

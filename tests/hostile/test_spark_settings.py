@@ -455,6 +455,18 @@ def test_what_airflows_lineage_adds_is_taken_of_a_job_and_never_of_a_manifest(tm
             started_locally({f"spark.openlineage.transport.{name}": "x"})
 
 
+@pytest.mark.parametrize("kind", MANIFESTS)
+def test_an_applications_own_names_are_plain_texts(tmp_path: Path, kind: str) -> None:
+    own = {"spark.myapp.version": "3.10", "spark.myapp.a.b-c": "any text, with = and blanks"}
+    assert problems_of(tmp_path, kind, "manifest", own) == ()
+    assert started_locally(own).items() >= own.items()
+    assert started_on_a_cluster(own).items() >= own.items()
+    for value in ("${env:PATH}", "a\nspark.jars=/x.jar", "x" * 2000):
+        assert refusals({"spark.myapp.x": value})
+    for name in ("spark.myapp", "spark.myapp.", "spark.myapps.x", "spark.MyApp.x", "spark.myapp.extraJavaOptions "):
+        assert reserved_settings({name: "x"}) == [name]
+
+
 def test_a_job_with_many_refused_settings_is_one_short_error() -> None:
     error = unsupported(JobSpec("a/b", "b", "local", rendered=True, spark_conf={f"spark.x{n}": "1" for n in range(5000)}), "local")
     assert error is not None

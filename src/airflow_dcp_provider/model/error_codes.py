@@ -482,7 +482,7 @@ SWEEPER_CODES: dict[str, ErrorCode] = {
 LOCAL_CODES: dict[str, ErrorCode] = {
     "DCP436": ErrorCode(
         "Spark version not installed",
-        "The job asks for a version of Spark that this machine does not have. No other one takes its place; nothing was started.",
+        "The job asks for a version of Spark that this machine, or the cluster's image, does not have. No other takes its place.",
     ),
     "DCP437": ErrorCode(
         "Iceberg jar for another Spark", "The Iceberg runtime that is set is for another version of Spark or Scala than the job's."

@@ -48,6 +48,10 @@ NEVER = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+#: The names that are an application's own: neither Spark nor a library of ours reads them. They are for drivers that a manifest
+#: brings itself (``mainClass``).
+OWN_PREFIX = "spark.myapp."
+
 #: What Airflow's own OpenLineage configuration adds to a job on its way, see :mod:`airflow_dcp_provider.hooks.lineage`. Lint
 #: refuses it, a backend does not.
 _LINEAGE = re.compile(
@@ -128,7 +132,7 @@ def _judged(name: str, value: str, allowed: tuple[str, ...], *, lineage: bool) -
         return Refusal(str(name), "this is no name of a Spark setting", "write spark., then letters, digits, `-`, `_` and dots")
     if name in ALLOWED:
         return _judged_value(name, value)
-    if lineage and _LINEAGE.fullmatch(name):
+    if name.startswith(OWN_PREFIX) or (lineage and _LINEAGE.fullmatch(name)):
         return _judged_text(name, value)
     never = NEVER.fullmatch(name)
     if not never and any(name == entry or (entry.endswith(".*") and name.startswith(entry[:-1])) for entry in allowed):

@@ -78,7 +78,9 @@ class AttemptFolder:
         """
         parent = self.path.parent
         with disk(self.path):
-            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # One by one: what `parents` makes on the way has other rights.
+            parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            parent.mkdir(mode=0o700, exist_ok=True)
             # A folder of its own name, made whole, then renamed: a reader never sees half an attempt.
             new = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
             try:
