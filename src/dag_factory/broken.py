@@ -28,6 +28,11 @@ from airflow_dcp_provider.sensors.spark_execution import SparkExecutionSensor
 from dag_factory.dag import TASK_IDS, task_defaults
 from dag_factory.parts import DagParts
 
+#: Columns of Airflow's table of import errors have 1024 characters for the file and, in MySQL, 65535 bytes for the text.
+_LONGEST_PATH, _LONGEST_TEXT = 900, 16_000
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
 
 class ManifestCannotBeUsed(SerializationError):  # noqa: N818 - Airflow shows the class name before the problems
     """The text that Airflow's list of import errors shows for a manifest. Airflow passes this family on unwrapped."""
@@ -85,13 +90,14 @@ class ImportErrorDag(_LocatedDag):
     """
 
     def __init__(self, manifest: str, error: DcpError) -> None:
-        self._shown = manifest
+        self._manifest = manifest
+        self._shown = _storable_path(manifest)
         self._error = error
         readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(manifest).name)[:150]
         # Tags and description, because policies ask for them.
         super().__init__(
             f"import-error.{readable}.{short_hash(manifest)}",
-            description=f"Stands for {manifest}, which cannot be used",
+            description=f"Stands for {self._shown}, which cannot be used",
             tags=["import-error"],
             auto_register=False,
         )
@@ -101,8 +107,8 @@ class ImportErrorDag(_LocatedDag):
         """The manifest's path in the bundle, which follows from the loader's absolute path and its path in the bundle."""
         if self._loader_in_bundle is None:
             return None
-        from_loader = os.path.relpath(self._shown, Path(self._loader).parent)
-        return os.path.normpath(Path(self._loader_in_bundle).parent / from_loader)
+        from_loader = os.path.relpath(self._manifest, Path(self._loader).parent)
+        return _storable_path(os.path.normpath(Path(self._loader_in_bundle).parent / from_loader))
 
     @relative_fileloc.setter
     def relative_fileloc(self, value: str | None) -> None:
@@ -114,11 +120,24 @@ class ImportErrorDag(_LocatedDag):
 
         :raises ManifestCannotBeUsed: always, with every problem of the manifest.
         """
-        raise ManifestCannotBeUsed(f"\n{self._error}")
+        raise ManifestCannotBeUsed(f"\n{_storable(str(self._error), _LONGEST_TEXT)}")
 
     @edge_info.setter
     def edge_info(self, value: dict[str, Any]) -> None:
         """Ignored; the base class sets its default."""
+
+
+def _storable(text: str, limit: int) -> str:
+    """Return a text that every database keeps: at most ``limit`` characters, and without those that some refuse."""
+    whole = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return whole if len(whole) <= limit else f"{whole[:limit]}\n... and {len(whole) - limit} more characters"
+
+
+def _storable_path(path: str) -> str:
+    """Return a path as Airflow can keep and show it: on one line, and a very long one without its middle, but still its own."""
+    shown = _CONTROL.sub(lambda odd: odd[0].encode("unicode_escape").decode(), path.encode("utf-8", "backslashreplace").decode())
+    half = _LONGEST_PATH // 2
+    return shown if len(shown) <= _LONGEST_PATH else f"{shown[:half]}...{short_hash(path)}...{shown[-half:]}"
 
 
 class ManifestErrorOperator(BaseOperator):

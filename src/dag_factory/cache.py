@@ -121,7 +121,7 @@ class ManifestCache:
         if data is not None and self._is_true(data, name) and (not checked or data.get("checked") is True):
             if data.get("parts") is None:
                 return Entry()
-            if (parts := _parts(data["parts"])) is not None:
+            if (parts := _parts(data["parts"], name)) is not None:
                 return Entry(parts)
         data = read_checked(self._error_file(name))
         if data is not None and self._is_true(data, name) and not _is_over(data.get("until")):
@@ -214,7 +214,7 @@ class ManifestCache:
     def last_known(self, name: str) -> DagParts | None:
         """Return the parts that the manifest had when it last was good, however old they are, or None."""
         data = read_checked(self._entry_file(name))
-        return _parts(data.get("parts")) if data and data.get("manifest") == name else None
+        return _parts(data.get("parts"), name) if data and data.get("manifest") == name else None
 
     def manifests_of(self, dag_id: str) -> list[str]:
         """Return the manifests that had this DAG id when it was last looked for; they may have changed since."""
@@ -268,12 +268,13 @@ class ManifestCache:
         return self._folder / f"{short_hash(name, 24)}.error.json"
 
 
-def _parts(value: Any) -> DagParts | None:
-    """Return the parts of an entry, or None for what another version or somebody else has written."""
+def _parts(value: Any, name: str) -> DagParts | None:
+    """Return the parts of a manifest's entry, or None for what another version or somebody else has written."""
     try:
-        return DagParts.from_dict(value)
+        parts = DagParts.from_dict(value)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
+    return parts if parts.path == name else None
 
 
 def _problems(value: Any) -> list[Problem]:

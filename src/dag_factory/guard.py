@@ -200,7 +200,7 @@ class _Child:
             payload = bytes(self._buffer[_HEAD.size : end])
             del self._buffer[:end]
             if kind == _NOTE:
-                self._notes.append(payload.decode("utf-8", "surrogateescape"))
+                self._notes.append(payload.decode("utf-8", "surrogatepass"))
                 continue
             notes, self._notes = tuple(self._notes), []
             self._wait_anew()
@@ -275,7 +275,7 @@ def _run_child(work: Callable[[int, Note], Any], pieces: Sequence[int], budget: 
                 view = view[os.write(writer, view) :]
 
         def note(text: str) -> None:
-            write(_NOTE, text.encode("utf-8", "surrogateescape"))
+            write(_NOTE, text.encode("utf-8", "surrogatepass"))
 
         for index in pieces:
             signal.setitimer(signal.ITIMER_PROF, budget.cpu_seconds)

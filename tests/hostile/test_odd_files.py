@@ -100,7 +100,7 @@ def test_an_odd_file_is_a_problem_of_its_own(folder: Path, odd: str, tmp_path: P
     assert {path: error.code for path, error in compiled.errors.items()} == {"odd.yaml": code}
     # With the cache, as the DAG processor reads it, twice.
     for _ in range(2):
-        loaded = ManifestFolder(folder, ENVIRONMENTS, "local", "pedregal", tmp_path).load()
+        loaded = ManifestFolder(folder, ENVIRONMENTS, CompileSettings(), tmp_path).load()
         assert [parts.path for parts in loaded.parts] == ["good.yaml"]
         assert {path: error.code for path, error in loaded.errors.items()} == {"odd.yaml": code}
     assert main(["lint", str(folder)]) == 1
@@ -118,7 +118,7 @@ def test_a_name_that_cannot_be_shown_is_a_problem(
 ) -> None:
     file = folder / os.fsdecode(name)
     file.write_text(text(kind))
-    loaded = ManifestFolder(folder, ENVIRONMENTS, "local", "pedregal", tmp_path).load()
+    loaded = ManifestFolder(folder, ENVIRONMENTS, CompileSettings(), tmp_path).load()
     assert [parts.path for parts in loaded.parts] == ["good.yaml"]
     (error,) = loaded.errors.values()
     assert error.code == "DCP128"

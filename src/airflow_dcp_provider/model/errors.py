@@ -110,8 +110,15 @@ class Problem:
 
         :raises TypeError: when they are those of something else; also ``KeyError``.
         """
-        position = data["position"]
-        return cls(**{**data, "position": Position(**position) if position else None})
+        place = data["position"]
+        position = Position(**place) if place else None
+        if position and not (isinstance(position.file, str) and type(position.line) is type(position.column) is int):
+            raise TypeError("a problem's position is of another kind")
+        problem = cls(**{**data, "position": position})
+        texts = (problem.code, problem.message, problem.hint, problem.line_text, problem.severity)
+        if not all(isinstance(text, str) for text in texts) or type(problem.line_start) is not int:
+            raise TypeError("a problem's text is of another kind")
+        return problem
 
 
 def bounded(problems: Sequence[Problem]) -> tuple[Problem, ...]:

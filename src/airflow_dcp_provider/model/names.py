@@ -71,7 +71,7 @@ def is_email_address(text: str) -> bool:
 
 def short_hash(text: str, length: int = 8) -> str:
     """Return the first ``length`` hex digits of the SHA-256 of ``text``."""
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:length]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
 def resource_name(job_name: str, execution_id: str, attempt: int) -> str:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.types import IcebergType
 
-_NESTED = re.compile(r"(list|map)\s*<(.*)>", re.DOTALL)
+_NESTED = re.compile(r"(list|map|struct)\s*<(.*)>", re.DOTALL)
+_STRUCT_FIELD = re.compile(r"\s*(\w+)\s*:(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Evolution:
 
 
 def parse_type(text: str) -> IcebergType:
-    """Return the Iceberg type that ``text`` spells: a primitive, ``list<...>`` or ``map<..., ...>``.
+    """Return the Iceberg type that ``text`` spells: a primitive, ``list<...>``, ``map<..., ...>`` or ``struct<name: ..., ...>``.
 
     Field ids inside nested types are placeholders; the catalog gives the real ones.
 
@@ -56,19 +57,11 @@ def parse_type(text: str) -> IcebergType:
 
 
 def _parse_type(text: str, ids: Iterator[int]) -> IcebergType:
-    from pyiceberg.types import DecimalType, ListType, MapType, NestedField
+    from pyiceberg.types import DecimalType, NestedField
 
     spelled = text.strip()
     if nested := _NESTED.fullmatch(spelled):
-        kind, inner = nested.groups()
-        parts = _split(inner)
-        if kind == "list" and len(parts) == 1:
-            return ListType(element_id=next(ids), element_type=_parse_type(parts[0], ids), element_required=False)
-        if kind == "map" and len(parts) == 2:
-            key_id, value_id = next(ids), next(ids)
-            key, value = _parse_type(parts[0], ids), _parse_type(parts[1], ids)
-            return MapType(key_id=key_id, key_type=key, value_id=value_id, value_type=value, value_required=False)
-        raise _no_type(text)
+        return _parse_nested(nested.group(1), _split(nested.group(2)), text, ids)
     try:
         found = NestedField(field_id=1, name="column", field_type=spelled, required=False).field_type
     except Exception as error:
@@ -77,6 +70,27 @@ def _parse_type(text: str, ids: Iterator[int]) -> IcebergType:
     if isinstance(found, DecimalType) and not (0 < found.precision <= 38 and 0 <= found.scale <= found.precision):
         raise _no_type(text)
     return found
+
+
+def _parse_nested(kind: str, parts: list[str], text: str, ids: Iterator[int]) -> IcebergType:
+    from pyiceberg.types import ListType, MapType, NestedField, StructType
+
+    if kind == "list" and len(parts) == 1:
+        return ListType(element_id=next(ids), element_type=_parse_type(parts[0], ids), element_required=False)
+    if kind == "map" and len(parts) == 2:
+        key_id, value_id = next(ids), next(ids)
+        key, value = _parse_type(parts[0], ids), _parse_type(parts[1], ids)
+        return MapType(key_id=key_id, key_type=key, value_id=value_id, value_type=value, value_required=False)
+    matches = [_STRUCT_FIELD.fullmatch(part) for part in parts]
+    if kind == "struct" and all(matches):
+        return StructType(
+            *(
+                NestedField(field_id=next(ids), name=match.group(1), field_type=_parse_type(match.group(2), ids), required=False)
+                for match in matches
+                if match
+            )
+        )
+    raise _no_type(text)
 
 
 def _split(inner: str) -> list[str]:
@@ -95,7 +109,7 @@ def _no_type(text: str) -> DcpEnvironmentError:
         f"`{text}` is not an Iceberg type",
         code="DCP421",
         hint="use string, int, long, float, double, decimal(38,18), boolean, date, time, timestamp, timestamptz, uuid, binary, "
-        "fixed[16], list<string> or map<string, long>",
+        "fixed[16], list<string>, map<string, long> or struct<name: string>",
     )
 
 
@@ -104,9 +118,15 @@ def iceberg_schema(columns: Sequence[Column]) -> Schema:
     from pyiceberg.schema import Schema
     from pyiceberg.types import NestedField
 
+    # One count for the whole schema: no two columns may have ids in common, though the catalog gives others in the end.
+    ids = itertools.count(len(columns) + 1)
     fields = [
         NestedField(
-            field_id=number, name=column.name, field_type=parse_type(column.type), required=column.required, doc=column.description
+            field_id=number,
+            name=column.name,
+            field_type=_parse_type(column.type, ids),
+            required=column.required,
+            doc=column.description,
         )
         for number, column in enumerate(columns, start=1)
     ]
@@ -188,8 +208,12 @@ def plan_evolution(current: Schema, wanted: Sequence[Column], table: str) -> Evo
 
 def _same(one: IcebergType, other: IcebergType) -> bool:
     """Whether two types are equal apart from the ids inside them."""
-    from pyiceberg.types import ListType, MapType
+    from pyiceberg.types import ListType, MapType, StructType
 
+    if isinstance(one, StructType) and isinstance(other, StructType):
+        names = [[field.name for field in each.fields] for each in (one, other)]
+        pairs = zip(one.fields, other.fields, strict=False)
+        return names[0] == names[1] and all(_same(mine.field_type, theirs.field_type) for mine, theirs in pairs)
     if isinstance(one, ListType) and isinstance(other, ListType):
         return _same(one.element_type, other.element_type)
     if isinstance(one, MapType) and isinstance(other, MapType):

@@ -24,14 +24,42 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
+class _Written(str):
+    """A number, ``true``, ``false`` or ``null`` as it is written in the manifest."""
+
+    __slots__ = ()
+
+
+def _as_written(dumper: yaml.SafeDumper, text: _Written) -> yaml.ScalarNode:
+    # The tag that the text has by itself, so that it is written without one.
+    tag = dumper.resolve(yaml.ScalarNode, str(text), (True, False))  # type: ignore[no-untyped-call]
+    return dumper.represent_scalar(tag, str(text))
+
+
+_Dumper.add_representer(_Written, _as_written)
+
+
 def to_yaml(value: Any) -> str:
     """Return JSON-like values as YAML, in their own order."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31)
 
 
+def to_written_yaml(node: Node) -> str:
+    """Return a manifest's values as YAML, numbers as they are written."""
+    return to_yaml(_written(node))
+
+
+def _written(node: Node) -> Any:
+    if node.is_map:
+        return {name: _written(value) for name, value in node.fields.items()}
+    if node.is_list:
+        return [_written(item) for item in node.items]
+    return _Written(node.source) if node.source else node.value
+
+
 def to_located_yaml(node: Node) -> str:
     """Return a manifest's values as YAML, with ``# file:line:column`` behind each."""
-    text = to_yaml(node.plain())
+    text = to_written_yaml(node)
     lines = text.splitlines()
     for line, place in _places(node, yaml.compose(text, Loader=yaml.SafeLoader)):
         lines[line] = f"{lines[line].ljust(_COMMENT_COLUMN)}  # {place}"

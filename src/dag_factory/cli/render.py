@@ -6,20 +6,17 @@ import argparse
 import datetime as dt
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_dcp_provider.model.templates import date_names, macros, render_job
 from dag_factory.cli.days import interval_of, moment_of
-from dag_factory.cli.located_yaml import origins, to_located_yaml, to_yaml
+from dag_factory.cli.located_yaml import origins, to_located_yaml, to_written_yaml, to_yaml
 from dag_factory.cli.manifests import compile_named, environment_of, not_a_manifest, parameters_of, settings_of
 from dag_factory.cli.output import Output
 from dag_factory.cli.server_render import on_server
 from dag_factory.compiled import CompiledManifest
 from dag_factory.compiler import resolve_one
 from dag_factory.manifest.files import absolute
-
-if TYPE_CHECKING:
-    from dag_factory.manifest.node import Node
 
 
 def render(options: argparse.Namespace, output: Output) -> int:
@@ -42,7 +39,8 @@ def render(options: argparse.Namespace, output: Output) -> int:
     data = {"environment": environment, "ds": values["ds"], **{name: parts[name] for name in wanted}}
     if options.origins:
         data["origins"] = origins(resolved.root)
-    output.result(data, _text(parts, wanted, resolved.root if options.origins else None, f"{environment}, {values['ds']}"))
+    to_text = to_located_yaml if options.origins else to_written_yaml
+    output.result(data, _text({**parts, "manifest": to_text(resolved.root)}, wanted, f"{environment}, {values['ds']}"))
     return 0
 
 
@@ -67,9 +65,9 @@ def template_values(
     }
 
 
-def _text(parts: Mapping[str, Any], wanted: list[str], located: Node | None, what: str) -> str:
+def _text(parts: Mapping[str, Any], wanted: list[str], what: str) -> str:
     texts = {
-        "manifest": lambda: to_located_yaml(located) if located else to_yaml(parts["manifest"]),
+        "manifest": lambda: str(parts["manifest"]),
         "plan": lambda: json.dumps(parts["plan"], indent=2, ensure_ascii=False) + "\n",
         "job": lambda: to_yaml(parts["job"]),
         "server": lambda: to_yaml(parts["server"]),

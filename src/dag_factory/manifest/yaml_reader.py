@@ -38,6 +38,7 @@ _WORDS: dict[str, Scalar] = {
     "False": False,
     "FALSE": False,
 }
+_NESTED_TYPE = re.compile(r"(list|array|map|struct)\s*<", re.IGNORECASE)
 _NOT_FINITE = {
     f"{sign}{word}": math.copysign(math.inf, -1 if sign == "-" else 1)
     for sign in ("", "+", "-")
@@ -92,9 +93,14 @@ def scalar(text: str) -> Scalar:
     return text
 
 
+def _is_open(text: str) -> bool:
+    """Whether a ``(``, or in the type of a column a ``<``, has no end."""
+    return text.count("(") > text.count(")") or (text.count("<") > text.count(">") and bool(_NESTED_TYPE.match(text)))
+
+
 @dataclass(frozen=True)
 class _Opened:
-    """A value inside of ``{ }`` in which a ``(`` is open, so that its comma was not meant to end it.
+    """A value inside of ``{ }`` in which a bracket is open, so that its comma was not meant to end it.
 
     :param event: the value as the parser read it, ``text`` as it was meant, up to ``end``.
     """
@@ -107,14 +113,14 @@ class _Opened:
     @classmethod
     def of(cls, name: str, event: Any) -> _Opened | None:
         """Return the value of ``name``, or None when nothing is open in it."""
-        if not isinstance(event, yaml.ScalarEvent) or not event.implicit[0] or event.value.count("(") <= event.value.count(")"):
+        if not isinstance(event, yaml.ScalarEvent) or not event.implicit[0] or not _is_open(event.value):
             return None
         return cls(name, event, event.value, event.end_mark)
 
     @property
     def is_closed(self) -> bool:
-        """Whether every ``(`` has its ``)``."""
-        return self.text.count("(") <= self.text.count(")")
+        """Whether every bracket is closed."""
+        return not _is_open(self.text)
 
     def up_to(self, key: Any) -> _Opened:
         """Return the value with what YAML took for the next name."""

@@ -116,14 +116,15 @@ def check_views(queries: tuple[Query, ...], sources: Collection[str], manifest: 
     for number, query in enumerate(queries):
         reported = 0
         for table in query.tables:
-            name, place = table.table.lower(), query.place(table.start, manifest)
-            if reported >= _MAX_REPORTED:
+            name = table.table.lower()
+            if not table.dynamic and not table.database and (name in read_first or made.get(name, number) < number):
+                continue
+            place = query.place(table.start, manifest)
+            reported += 1
+            if reported > _MAX_REPORTED:
                 text = f"`{query.name.text}` reads more names that are not there"
                 problems.add("DCP141", text, place, "correct those that are listed first")
                 break
-            if not table.dynamic and not table.database and (name in read_first or made.get(name, number) < number):
-                continue
-            reported += 1
             if table.dynamic:
                 check_dynamic(query, table, manifest, problems)
             elif table.database:

@@ -9,7 +9,7 @@ from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, hint_for
 from dag_factory.manifest.resolved import ResolvedManifest
 from dag_factory.manifest.templates import check_template, check_templates
-from dag_factory.manifest.values import check_identifier, check_job_name, check_label_name, check_labels
+from dag_factory.manifest.values import check_description, check_identifier, check_job_name, check_label_name, check_labels
 from dag_factory.plugins import job_parts, queries
 from dag_factory.plugins.spark_job import query_text, sink_input
 
@@ -118,6 +118,7 @@ def _check_table(item: Node, problems: Problems) -> None:
 
 def _check_names_in_sink(sink: Node, problems: Problems) -> None:
     _check_table(sink, problems)
+    check_description(sink.get("description"), problems)
     for column in _items(sink, "partitionBy"):
         check_identifier(column, "partition column", problems)
     for column in _items(sink, "mergeKeys"):

@@ -8,8 +8,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dag_factory.cli.located_yaml import origins, to_located_yaml, to_yaml
+from dag_factory.cli.located_yaml import origins, to_located_yaml, to_written_yaml, to_yaml
 from dag_factory.manifest.node import Node
+from dag_factory.manifest.settings import CompileSettings
+from dag_factory.manifest.yaml_reader import read_yaml
 
 _SCALARS = (
     st.none()
@@ -60,3 +62,9 @@ def test_each_value_has_its_own_place_behind_it():
         ("d: {}", "m.yaml:7:1"),
     ]
     assert origins(node) == {"a": "m.yaml:2:1", "b[0]": "m.yaml:4:1", "b[1].c": "m.yaml:6:1", "d": "m.yaml:7:1"}
+
+
+def test_numbers_are_written_as_in_the_manifest() -> None:
+    node = read_yaml('{a: 3.10, b: 01234, c: 1e6, d: True, e: "01", f: ~, h: [1.50]}', "f.yaml", CompileSettings())
+    assert node is not None
+    assert to_written_yaml(node) == "a: 3.10\nb: 01234\nc: 1e6\nd: True\ne: '01'\nf: ~\nh:\n- 1.50\n"

@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import DAG, Asset
 from airflow.sdk.definitions.param import process_params
+from airflow.timetables.base import TimeRestriction
 
 from airflow_dcp_provider.model.errors import ManifestError
 from dag_factory.compiled import CompiledManifest, CompileSettings, compile_manifest
@@ -93,6 +94,26 @@ def test_dates_and_run_limits_as_given(tmp_path: Path) -> None:
     dag = built(tmp_path, startDate="2024-01-01", endDate="2024-02-01T06:00:00", catchup=True, maxActiveRuns=3)
     assert (dag.start_date, dag.end_date) == (_utc(2024, 1, 1), _utc(2024, 2, 1, 6))
     assert (dag.catchup, dag.max_active_runs) == (True, 3)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "last"),
+    [
+        ("@daily", (2024, 6, 30)),
+        ("0 6 * * *", (2024, 6, 30, 6)),
+        ("@hourly", (2024, 6, 30, 23)),
+        ("*/10 * * * *", (2024, 6, 30, 23, 50)),
+    ],
+)
+def test_an_end_that_is_a_day_lets_the_whole_day_in(tmp_path: Path, schedule: str, last: tuple[int, ...]) -> None:
+    dag = built(tmp_path, schedule=schedule, startDate="2024-06-30", endDate="2024-06-30", catchup=True)
+    timetable = scheduler_timetable(dag)
+    restriction = TimeRestriction(dag.start_date, dag.end_date, catchup=True)
+    interval, starts = None, []
+    while info := timetable.next_dagrun_info(last_automated_data_interval=interval, restriction=restriction):
+        interval = info.data_interval
+        starts.append(interval.start)
+    assert starts[-1] == _utc(*last)
 
 
 def test_the_trigger_form_offers_the_allowed_environments(tmp_path: Path) -> None:

@@ -22,7 +22,10 @@ def test_no_record_names_no_test(tmp_path: Path) -> None:
 
 def test_pytest_s_own_record_is_read(tmp_path: Path) -> None:
     (tmp_path / "test_one.py").write_text("def test_good(): pass\ndef test_bad(): assert False\n")
-    subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:xdist"], cwd=tmp_path, capture_output=True, check=False)
+    # Its own root: pytest takes the nearest folder above with a configuration for it.
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=tmp_path, env=clean, capture_output=True, check=False)
     assert last_failed(tmp_path / _CACHE) == ["test_one.py::test_bad"]
 
 

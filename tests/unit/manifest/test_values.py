@@ -88,7 +88,7 @@ def test_types(text: str, expected: str) -> None:
     assert iceberg_type(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "varchar", "decimal(39,1)", "decimal(0)", "decimal(2,3)", "array<int>"])
+@pytest.mark.parametrize("text", ["", "varchar", "decimal(39,1)", "decimal(0)", "decimal(2,3)", "array<int"])
 def test_what_is_no_type(text: str) -> None:
     with pytest.raises(ValueError, match="`"):
         iceberg_type(text)

@@ -142,6 +142,7 @@ def test_reads_json_as_it_is(value: object) -> None:
     [
         ("a: {name: total, type: decimal(10,2)}", "f.yaml:1:24", 'type: "decimal(10,2)"'),
         ("a: {type: decimal(10, 2), name: total}", "f.yaml:1:11", 'type: "decimal(10, 2)"'),
+        ("a: {type: map<string, decimal(10,2)>}", "f.yaml:1:11", 'type: "map<string, decimal(10,2)>"'),
         ("a: {type: decimal(10,\n  2)}", "f.yaml:1:11", 'type: "decimal(10, 2)"'),
         ("a: {query: SELECT coalesce(a, b, c) AS d FROM t}", "f.yaml:1:12", 'query: "SELECT coalesce(a, b, c) AS d FROM t"'),
         ('a: {filter: x = "a(b, c\'s)"}', "f.yaml:1:13", "filter: 'x = \"a(b, c''s)\"'"),

@@ -154,6 +154,7 @@ class LocalBackend:
             environment = clean_environment(os.environ, self._settings.pass_environment)
             why = ""
             try:
+                (folder.path / SUPERVISOR_LOG).touch(mode=0o600)
                 with (folder.path / SUPERVISOR_LOG).open("ab") as log:
                     done = subprocess.run(
                         command,
