@@ -117,7 +117,28 @@ def _known_table(request: Request) -> tuple[str, str]:
 
 def _from_body(body: Mapping[str, Any], key: str) -> tuple[str, str]:
     part = body[key]
-    return _identifier(_LEVEL.join(part["namespace"]), part["name"])
+    if not isinstance(part, dict) or not isinstance(part["name"], str):
+        raise bad_request(f"`{key}` is no table's identifier")
+    return _identifier(_levels(part), part["name"])
+
+
+def _levels(body: Mapping[str, Any]) -> str:
+    return _LEVEL.join(_texts(body["namespace"], "namespace"))
+
+
+def _texts(value: Any, what: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise bad_request(f"`{what}` is no list of texts")
+    return value
+
+
+def _properties(value: Any, what: str) -> dict[str, str]:
+    """Return a map of texts; numbers, true and false become texts, as clients send them."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(item, (str, int, float)) for item in value.values()):
+        raise bad_request(f"`{what}` is no map of texts")
+    return {key: str(item) for key, item in value.items()}
 
 
 def _table_answer(table: Table) -> Answer:
@@ -138,8 +159,8 @@ def list_namespaces(service: CatalogService, request: Request) -> Answer:
 
 def create_namespace(service: CatalogService, request: Request) -> Answer:
     """Create a namespace with its properties."""
-    namespace = _namespace(_LEVEL.join(request.body["namespace"]))
-    properties = {str(key): str(value) for key, value in (request.body.get("properties") or {}).items()}
+    namespace = _namespace(_levels(request.body))
+    properties = _properties(request.body.get("properties"), "properties")
     service.checked_location(properties.get("location"))
     with service.changing:
         service.catalog.create_namespace(namespace, properties)
@@ -168,8 +189,8 @@ def drop_namespace(service: CatalogService, request: Request) -> Answer:
 def update_namespace(service: CatalogService, request: Request) -> Answer:
     """Set and remove properties of a namespace."""
     namespace = _known_namespace(request)
-    updates = {str(key): str(value) for key, value in (request.body.get("updates") or {}).items()}
-    removals = set(request.body.get("removals") or ())
+    updates = _properties(request.body.get("updates"), "updates")
+    removals = set(_texts(request.body.get("removals") or [], "removals"))
     if removals & set(updates):
         raise RestError(422, "UnprocessableEntityException", "a property is both set and removed")
     service.checked_location(updates.get("location"))
@@ -264,8 +285,11 @@ def register_table(service: CatalogService, request: Request) -> Answer:
     wanted = RegisterTableRequest.model_validate({"overwrite": False, **request.body})
     service.checked_location(wanted.metadata_location)
     identifier = _identifier(request.path["namespace"], wanted.name)
-    with service.changing:
-        return _table_answer(service.catalog.register_table(identifier, wanted.metadata_location, overwrite=wanted.overwrite))
+    try:
+        with service.changing:
+            return _table_answer(service.catalog.register_table(identifier, wanted.metadata_location, overwrite=wanted.overwrite))
+    except OSError as error:
+        raise bad_request(f"`{wanted.metadata_location}` cannot be read as a table's metadata: {error.strerror}") from error
 
 
 def report_metrics(service: CatalogService, request: Request) -> Answer:  # noqa: ARG001 -- reports are accepted and not kept

@@ -1,16 +1,21 @@
 """The embedded catalog over HTTP, for as long as somebody needs it.
 
 The socket listens at once; pyiceberg is imported in the background, because it takes a second, and the first request that needs
-the catalog waits for it. The server has no authentication and answers on 127.0.0.1: it is for one user's machine. Listening on
-another address is for a namespace of a cluster whose pods may all write its tables.
+the catalog waits for it. The server has no authentication and answers on 127.0.0.1: it is for one user's machine, where every
+other user may reach it as well. Listening on another address is for a namespace of a cluster whose pods may all write its tables.
+
+Whatever a client sends, it gets an answer of the specification: its own mistakes are 4xx. What it may hold is bounded: connections,
+the time between two requests or within one, and the size of a body.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
 from concurrent.futures import Future
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -28,6 +33,19 @@ _LOG = logging.getLogger(__name__)
 
 #: No request of a client is larger; a commit lists snapshots and schemas, never data.
 _BODY_LIMIT = 64 * 1024 * 1024
+
+#: Seconds that a client may be silent, between two requests or within one. Clients are told half of it, so that none sends
+#: a request on a connection that is just being closed.
+_SILENCE = 120.0
+
+#: Connections that are served at once. Spark has a few for each thread that plans.
+_CONNECTIONS = 256
+
+#: Fields of a query, and digits of a body's length.
+_QUERY_FIELDS = 100
+_LENGTH_DIGITS = 12
+
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 #: What clients may call. Metrics are accepted but not asked for: nobody reads them and each costs a request.
 _ENDPOINTS = [
@@ -47,6 +65,9 @@ _ENDPOINTS = [
     "POST /v1/{prefix}/tables/rename",
     "GET /v1/{prefix}/namespaces/{namespace}/views",
 ]
+
+#: How Python says that a value is of another type or size than the code beneath expects.
+_MISFITS = (TypeError, AttributeError, IndexError, AssertionError, ArithmeticError, RecursionError)
 
 _CONFIG = json.dumps({"defaults": {}, "overrides": {}, "endpoints": _ENDPOINTS})
 
@@ -151,6 +172,28 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.service: Future[CatalogService] = Future()
+        self._free = threading.BoundedSemaphore(_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own, unless there are too many already."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+            return
+        with contextlib.suppress(OSError):
+            request.setblocking(False)
+            request.send(_BUSY)
+        self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 -- the base class's parameters
+        """Note what ended a connection; the base class would print it."""
+        _LOG.debug("a connection of the embedded catalog broke", exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -158,6 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
     # One packet per answer; with Nagle's algorithm each would wait 40 ms for the client's acknowledgement.
     disable_nagle_algorithm = True
     wbufsize = -1
+    timeout = _SILENCE
     server: _Server
 
     def do_GET(self) -> None:
@@ -168,17 +212,29 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base class's parameter
         _LOG.debug(format, *args)
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """Answer what is no HTTP, or a method that nobody serves, as the specification has it."""
+        from airflow_dcp_provider.embedded_catalog.problems import RestError
+
+        self.close_connection = True
+        status = HTTPStatus.METHOD_NOT_ALLOWED if code == HTTPStatus.NOT_IMPLEMENTED else code if code < 500 else 400
+        self._send(int(status), json.dumps(RestError(int(status), "BadRequestException", message or "bad request").body()))
+
     def _handle(self) -> None:
         from airflow_dcp_provider.embedded_catalog.problems import problem_of
 
-        url = urlsplit(self.path)
         try:
             self._check_sender()
             body = self._body()
+            url = urlsplit(self.path)
             if url.path == "/v1/config":
                 self._send(200, _CONFIG)
                 return
-            answer = self._answer(url.path, dict(parse_qsl(url.query)), body)
+            answer = self._answer(url.path, dict(parse_qsl(url.query, max_num_fields=_QUERY_FIELDS)), body)
+        except (TimeoutError, ConnectionError):
+            # The client has gone, or keeps half a request to itself: nobody waits for an answer.
+            self.close_connection = True
+            return
         except Exception as error:  # noqa: BLE001 -- every fault becomes an answer that the client understands
             problem = problem_of(error) if not isinstance(error, DcpError) else problem_of(RuntimeError(str(error)))
             if problem.status >= 500:
@@ -197,6 +253,12 @@ class _Handler(BaseHTTPRequestHandler):
             return endpoint(service, Request({key: unquote(part) for key, part in parts.items()}, query, body))
         except KeyError as error:
             raise bad_request(f"the request lacks {error}") from error
+        except _MISFITS as error:
+            # Only what a client sends can be of a wrong type here; without a body there is nothing that could be.
+            if not body:
+                raise
+            _LOG.info("%s %s makes no sense", self.command, path, exc_info=True)
+            raise bad_request(f"the request makes no sense: {error or type(error).__name__}") from error
 
     def _check_sender(self) -> None:
         """Refuse what a web page in the user's browser could send; Iceberg's clients send neither."""
@@ -213,15 +275,18 @@ class _Handler(BaseHTTPRequestHandler):
         from airflow_dcp_provider.embedded_catalog.problems import RestError, bad_request
 
         length = self.headers.get("Content-Length") or "0"
-        if "Transfer-Encoding" in self.headers or not length.isdigit() or int(length) > _BODY_LIMIT:
+        sensible = length.isascii() and length.isdecimal() and len(length) <= _LENGTH_DIGITS
+        if "Transfer-Encoding" in self.headers or not sensible or int(length) > _BODY_LIMIT:
             self.close_connection = True
             raise RestError(413, "BadRequestException", "the request's body is too large or has no length")
         raw = self.rfile.read(int(length))
+        if len(raw) < int(length):
+            raise ConnectionError("the client has gone")
         if not raw or self.headers.get("Content-Type", "").split(";")[0].strip() == "application/x-www-form-urlencoded":
             return {}
         try:
             data = json.loads(raw)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise bad_request(f"the request's body is not JSON: {error}") from error
         if not isinstance(data, dict):
             raise bad_request("the request's body is not a JSON object")
@@ -230,6 +295,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, text: str) -> None:
         raw = text.encode()
         self.send_response(status)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Keep-Alive", f"timeout={_SILENCE / 2:.0f}")
         if raw:
             self.send_header("Content-Type", "application/json")
         if status != 204:

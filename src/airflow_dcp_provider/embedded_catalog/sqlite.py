@@ -104,6 +104,8 @@ class SqliteCatalog(MetastoreCatalog):
         """Register the table whose metadata file exists already."""
         namespace, table = self._split(identifier)
         self._require_namespace(namespace)
+        # What cannot be read is refused before anything is written: its row would be an error for every later reader.
+        FromInputFile.table_metadata(self._load_file_io(location=metadata_location).new_input(metadata_location))
         if overwrite:
             self._change(_DELETE, self.name, namespace, table)
         self._insert(namespace, table, metadata_location)

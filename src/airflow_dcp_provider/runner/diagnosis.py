@@ -79,6 +79,9 @@ _UNWATCHED = _Known(
     "the process that watched the driver ended before it, so the driver was ended too",
     "it was killed or the machine was restarted; try again",
 )
+#: What a driver reports when its JVM has gone: how that ended says more.
+_CONSEQUENCES = frozenset({"DCP342", "DCP349", "DCP350"})
+
 _FORGED = _Known(
     FailureKind.PLATFORM,
     "DCP343",
@@ -156,7 +159,8 @@ def diagnose(exit_code: int | None, result: Mapping[str, Any] | None, log: str) 
     tail = log_tail(log)
     known = _known(exit_code, log)
     reported = (result or {}).get("error")
-    if isinstance(reported, Mapping) and reported.get("message"):
+    explains = known.code in {"DCP350", "DCP358"} or not isinstance(reported, Mapping) or reported.get("code") not in _CONSEQUENCES
+    if explains and isinstance(reported, Mapping) and reported.get("message"):
         return Failure(
             known.kind,
             str(reported.get("code") or known.code),

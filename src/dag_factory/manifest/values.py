@@ -47,6 +47,13 @@ def check_identifier(name: Node | None, what: str, problems: Problems) -> None:
         problems.add("DCP137", text, name.position, hint)
 
 
+def check_description(description: Node | None, problems: Problems) -> None:
+    """Record DCP113 when the ``description`` of a table or column holds ``${``: it is public, and no variable is put into it."""
+    if description is not None and "${" in description.text:
+        text = "a description with `${`: no variable is put into it, and it is shown to everybody who reads the table"
+        problems.add("DCP113", text, description.position, "write it without `${`")
+
+
 def check_labels(labels: Node | None, problems: Problems) -> None:
     """Record DCP138 for labels that Kubernetes would refuse or that the Spark Runner keeps for itself."""
     for key, value in (labels.fields if labels else {}).items():

@@ -10,7 +10,7 @@ from dag_factory.manifest.problems import Problems, did_you_mean, hint_for
 from dag_factory.manifest.resolved import ResolvedManifest
 from dag_factory.manifest.templates import check_template, check_templates
 from dag_factory.manifest.types import TYPE_NAMES, iceberg_type, is_bare_decimal
-from dag_factory.manifest.values import check_identifier, check_label_name, check_labels
+from dag_factory.manifest.values import check_description, check_identifier, check_label_name, check_labels
 from dag_factory.plugins import job_parts, queries
 
 
@@ -27,6 +27,7 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
     job_parts.check_spark_conf(workflow.get("sparkConf"), problems, manifest.settings.allowed_spark_conf)
     job_parts.check_orchestration(workflow, problems)
     fields = dataset.fields["fields"].items
+    check_description(dataset.get("description"), problems)
     _check_fields(fields, problems)
     partitioning = dataset.get("partitioning")
     partition = partitioning.items if partitioning else ()
@@ -35,10 +36,10 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
         queries.check_columns(partition, names, "partition column", problems)
     parameters = job_parts.plain(workflow.get("parameters"), {})
     known_parameters = None if manifest.mended else parameters
-    check_templates(manifest.root, known_parameters, problems, manifest.sources, manifest.environment)
+    check_templates(manifest.root, known_parameters, problems, manifest.sources)
     sql = manifest.read_named_file(workflow.fields["sql"], problems)
     if sql is not None:
-        check_template(sql, known_parameters, problems, manifest.sources, manifest.environment)
+        check_template(sql, known_parameters, problems, manifest.sources)
         queries.check_written(sql, manifest, parameters, problems)
         query = queries.read(dataset.fields["name"], sql, manifest, parameters)
         queries.check_syntax(query, manifest, problems)
@@ -59,6 +60,7 @@ def _check_fields(fields: tuple[Node, ...], problems: Problems) -> None:
     for field in fields:
         name, kind = field.fields["name"], field.fields["type"]
         check_identifier(name, "field", problems)
+        check_description(field.get("description"), problems)
         first = seen.setdefault(name.text.lower(), name)
         if first is not name:
             hint = f"the first one is at {first.position}; rename one of them"

@@ -9,7 +9,7 @@ from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, hint_for
 from dag_factory.manifest.resolved import ResolvedManifest
 from dag_factory.manifest.templates import check_template, check_templates
-from dag_factory.manifest.values import check_identifier, check_job_name, check_label_name, check_labels
+from dag_factory.manifest.values import check_description, check_identifier, check_job_name, check_label_name, check_labels
 from dag_factory.plugins import job_parts, queries
 from dag_factory.plugins.spark_job import query_text, sink_input
 
@@ -34,7 +34,7 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
     job_parts.check_orchestration(orchestration, problems)
     parameters = job_parts.plain(spec.get("orchestration", "parameters"), {})
     known_parameters = None if manifest.mended else parameters
-    check_templates(manifest.root, known_parameters, problems, manifest.sources, manifest.environment)
+    check_templates(manifest.root, known_parameters, problems, manifest.sources)
     if job := spec.get("coreEtl", "jobSpec"):
         _check_job(job, manifest, parameters, problems)
 
@@ -64,7 +64,7 @@ def _check_job(job: Node, manifest: ResolvedManifest, parameters: dict[str, Any]
         sql = query_text(step, manifest, problems)
         if sql is not step:
             if sql is not step.get("query"):
-                check_template(sql, None if manifest.mended else parameters, problems, manifest.sources, manifest.environment)
+                check_template(sql, None if manifest.mended else parameters, problems, manifest.sources)
             queries.check_written(sql, manifest, parameters, problems)
             found.append(queries.read(step.fields["name"], sql, manifest, parameters))
     for query in found:
@@ -118,6 +118,7 @@ def _check_table(item: Node, problems: Problems) -> None:
 
 def _check_names_in_sink(sink: Node, problems: Problems) -> None:
     _check_table(sink, problems)
+    check_description(sink.get("description"), problems)
     for column in _items(sink, "partitionBy"):
         check_identifier(column, "partition column", problems)
     for column in _items(sink, "mergeKeys"):

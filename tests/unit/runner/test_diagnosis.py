@@ -140,3 +140,20 @@ class TestSecrets:
             "hint": None,
         }
         assert {**result, "error": report["error"]} == report
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "code", "expected"),
+    [
+        (3, "DCP342", "DCP351"),
+        (-9, "DCP342", "DCP351"),
+        (143, "DCP349", "DCP353"),
+        (None, "DCP342", "DCP352"),
+        (1, "DCP342", "DCP342"),
+        (20, "DCP322", "DCP322"),
+        (3, "DCP340", "DCP340"),
+    ],
+)
+def test_how_the_jvm_ended_says_more_than_that_it_has_gone(exit_code: int | None, code: str, expected: str) -> None:
+    report = {"status": "failed", "error": {"code": code, "message": "[Errno 111] Connection refused", "hint": ""}}
+    assert diagnose(exit_code, report, "").code == expected

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_dcp_provider.runner.backends.kubernetes import pods
-from airflow_dcp_provider.runner.backends.kubernetes.pods import log_piece
+from airflow_dcp_provider.runner.backends.kubernetes.pods import log_end, log_piece
 
 SECOND = 1_000_000_000
 START = 1_795_325_277 * SECOND
@@ -80,3 +80,33 @@ def test_a_second_of_more_than_can_be_read_at_once_is_passed_over(
     assert (piece, offset) == ("(here more of the log was written within a second than can be read)\n", START + SECOND)
     assert max(kubelet.sent) <= 300_000
     assert kubelet.read(offset) == ("last\n", START + 2 * SECOND)
+
+
+class Tail:
+    """Gives out the end of a log as a kubelet does: a limit in bytes counts from the first of the lines."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = lines
+        self.asked: list[int] = []
+
+    def text(self, path: str, *, params: dict[str, Any]) -> str:
+        self.asked.append(params["tailLines"])
+        return "".join(f"{line}\n" for line in self.lines[-params["tailLines"] :])[: params["limitBytes"]]
+
+
+@pytest.mark.parametrize(
+    ("lines", "asked"),
+    [
+        (["x"] * 5_000, [1000]),
+        (["y" * 100_000] * 200, [1000, 100, 10]),
+        (["y" * 30_000] * 1_000, [1000, 100]),
+        (["y" * 9_000_000], [1000, 100, 10]),
+    ],
+)
+def test_the_end_of_a_log_is_bounded_and_is_its_end(lines: list[str], asked: list[int]) -> None:
+    kubelet = Tail(*lines, "the last line")
+    text = log_end(kubelet, "team", "job-driver")  # type: ignore[arg-type]
+    assert text is not None
+    assert kubelet.asked == asked
+    assert len(text) <= 4 * 1024 * 1024
+    assert text.endswith("\nthe last line\n") or len(lines) == 1
