@@ -85,7 +85,7 @@ def dag_faults(dag: Mapping[str, Any]) -> Iterator[str]:
                 yield f"`{name}` has {len(text)} characters, and Airflow keeps {width}"
     for fields, name in ((dag, "max_active_runs"), (airflow, "priority")):
         number = fields.get(name)
-        if isinstance(number, int) and not -_INT32 <= number <= _INT32:
+        if isinstance(number, int) and not -_INT32 - 1 <= number <= _INT32:
             yield f"`{name}` is {_shown(number)}, and Airflow keeps numbers up to {_INT32}"
     for name in ("start_date", "end_date"):
         if fault := _date_fault(dag.get(name)):

@@ -178,6 +178,11 @@ def bound_fault(value: Any) -> str:
             pending += [(each, depth + 1) for pair in item.items() for each in pair]
         elif isinstance(item, list | tuple):
             pending += [(each, depth + 1) for each in item]
+    return size_fault(value)
+
+
+def size_fault(value: Any) -> str:
+    """Return why values are too large for a run, as the rest of a sentence; empty when they are not."""
     size = len(json.dumps(value, default=str))
     return f"have {size} bytes as JSON, and {MOST_BYTES} are allowed" if size > MOST_BYTES else ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_dcp_provider.model.parameters import bound_fault, declaration_fault
+from airflow_dcp_provider.model.parameters import declaration_fault, size_fault
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems
 
@@ -20,5 +20,5 @@ def check_parameters(parameters: Node | None, problems: Problems) -> None:
         if fault:
             hint = "for example limit: {type: integer, default: 10, minimum: 1}"
             problems.add("DCP192", f"the parameter `{name[:100]}` {fault}", node.key_position, hint)
-    if fault := bound_fault(parameters.plain()):
+    if fault := size_fault(parameters.plain()):
         problems.add("DCP192", f"the parameters {fault}", parameters.position)

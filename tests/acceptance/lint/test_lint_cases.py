@@ -30,6 +30,12 @@ ELSEWHERE = {
     "DCP122": "an item without a name, where the schema does not ask for it: tests/unit/manifest/test_merge.py",
     "DCP128": "a file name that git or a checkout may refuse: tests/hostile/test_odd_files.py",
     "DCP129": "a process that dies: tests/hostile/test_odd_files.py",
+    "DCP184": "an address that the schema's pattern lets through: tests/hostile/test_airflow_templates.py",
+    "DCP185": "what other checks find first: tests/hostile/test_handover.py",
+    "DCP186": "a manifest that takes too much: tests/hostile/test_budget.py",
+    "DCP187": "a manifest that ends its process: tests/hostile/test_budget.py",
+    "DCP188": "a parse without time for all: tests/hostile/test_budget.py",
+    "DCP189": "folders that a deployment binds to teams: tests/hostile/test_teams.py",
     "DCP182": "a plugin that cannot be loaded: tests/unit/plugins/test_registry.py",
     "DCP183": "two plugins that claim a manifest: tests/unit/plugins/test_registry.py",
 }
