@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_dcp_provider.hooks.field_readers import MalformedError, alias, dns_name, parsed, text, texts, whole_number
+from airflow_dcp_provider.hooks.field_readers import MalformedError, alias, dns_name, parsed, shown, text, texts, whole_number
 from airflow_dcp_provider.model.cluster import Cluster
 from airflow_dcp_provider.model.environment import CatalogRef, SecretKey
 from airflow_dcp_provider.model.names import is_dns_label
@@ -19,6 +18,7 @@ _CLUSTER_FORM = 'must be a list of objects, for example [{"name": "eu-1", "conne
 #: <name of a Kubernetes Secret>/<one of its keys>
 _SECRET_KEY = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[-._a-zA-Z0-9]{1,253}")
 
+_LARGEST_WEIGHT = 1_000_000
 _MEMORY_LIMITS = ("driver_memory", "executor_memory")
 _NUMBER_LIMITS = ("driver_cores", "executor_cores", "max_executors", "max_executions")
 
@@ -44,8 +44,8 @@ def _cluster(item: Mapping[str, Any]) -> Cluster:
     if not isinstance(name, str) or not isinstance(connection, str) or not name or not connection:
         raise MalformedError(f"has a cluster without `name` or `connection`; it {_CLUSTER_FORM}")
     weight = item.get("weight", 1)
-    if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 <= weight < float("inf"):
-        raise MalformedError(f"has a cluster whose weight is {weight!r}; a weight is a number from 0")
+    if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 <= weight <= _LARGEST_WEIGHT:
+        raise MalformedError(f"has a cluster whose weight is {shown(weight)}; a weight is a number from 0 to {_LARGEST_WEIGHT}")
     namespace = text(item.get("namespace") or "")
     if namespace and not is_dns_label(namespace):
         raise MalformedError(f"gives the cluster `{name}` the namespace `{namespace}`, which is no Kubernetes namespace")
@@ -92,10 +92,10 @@ def catalogs(value: Any) -> dict[str, CatalogRef]:
         target = {"connection": leads_to} if isinstance(leads_to, str) else leads_to
         key = alias(name)
         if not isinstance(target, Mapping) or set(target) - {"connection", "mode"} or not isinstance(target.get("connection"), str):
-            raise MalformedError(f"leads the alias `{key}` to {json.dumps(leads_to)}; it {form}")
+            raise MalformedError(f"leads the alias `{key}` to {shown(leads_to)}; it {form}")
         mode = target.get("mode", "write")
-        if mode not in {"read", "write"}:
-            raise MalformedError(f"gives the alias `{key}` the mode {mode!r}; a mode is read or write")
+        if not isinstance(mode, str) or mode not in {"read", "write"}:
+            raise MalformedError(f"gives the alias `{key}` the mode {shown(mode)}; a mode is read or write")
         found[key] = CatalogRef(connection=target["connection"], mode=mode)
     return found
 

@@ -26,6 +26,7 @@ from airflow_dcp_provider.model.environment import DEFAULT_CATALOG, KUBERNETES_B
 from airflow_dcp_provider.model.environment_defaults import environment_defaults
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.images import IMAGE_POLICIES
+from airflow_dcp_provider.model.texts import cut
 
 #: Backends that a connection may name. Which of them this version can run jobs on is the hook's to say.
 BACKENDS = ("local", *KUBERNETES_BACKENDS)
@@ -167,7 +168,7 @@ def _known(key: str, connection: str) -> bool:
     if key not in FIELDS:
         near = difflib.get_close_matches(key, FIELDS, 1)
         raise DcpEnvironmentError(
-            f"connection {connection} has the unknown field `{key}`",
+            f"connection {connection} has the unknown field `{cut(key, 100)}`",
             code="DCP413",
             hint=f"did you mean `{near[0]}`?" if near else f"the fields are: {', '.join(FIELDS)}",
         )
@@ -182,9 +183,13 @@ def _read(key: str, value: Any, connection: str) -> Any:
     field = FIELDS[key]
     try:
         return field.read(value)
-    except MalformedError as error:
+    except (MalformedError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        # Only the first is a reader's own; the others are of values that none of them expected.
+        fault = str(error) if isinstance(error, MalformedError) else f"cannot be read: {type(error).__name__}: {error}"
         raise DcpEnvironmentError(
-            f"connection {connection}: the field `{key}` {error}", code="DCP412", hint=f"{field.label}: {field.description}"
+            f"connection {connection}: the field `{key}` {cut(fault, 500)}",
+            code="DCP412",
+            hint=f"{field.label}: {field.description}",
         ) from error
 
 

@@ -14,12 +14,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_dcp_provider.model.names import is_own_mark, label_value
+from airflow_dcp_provider.model.parameters import bound_fault
+from airflow_dcp_provider.model.texts import is_one_line
 from airflow_dcp_provider.runner.spark_conf import entry_fault
 
 
 class MalformedError(Exception):
     """A field's value is not what it should be; the text completes "the field `x` ..."."""
 
+
+#: Largest whole number, its digits, and most characters of a text.
+_LARGEST, _MOST_DIGITS, _LONGEST = 2**31 - 1, 10, 4096
 
 _ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -30,6 +35,8 @@ def text(value: Any) -> str:
     """Read text, without the blanks around it."""
     if not isinstance(value, str):
         raise MalformedError(f"must be text, not {_kind(value)}")
+    if not is_one_line(value.strip()) or len(value) > _LONGEST:
+        raise MalformedError(f"must be a text of one line, without control characters, of at most {_LONGEST} characters")
     return value.strip()
 
 
@@ -49,26 +56,42 @@ def whole_number(unit: str) -> Callable[[Any], int]:
     """Return a reader of a whole number from 0 of ``unit``."""
 
     def read(value: Any) -> int:
-        number = int(value) if isinstance(value, str) and value.strip().isdigit() else value
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            raise MalformedError(f"must be a whole number of {unit}, not {value!r}")
+        # Digits of other scripts, such as a superscript two, are digits to Python and no numbers.
+        written = value.strip() if isinstance(value, str) else ""
+        number = int(written) if written.isascii() and written.isdecimal() and len(written) <= _MOST_DIGITS else value
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= _LARGEST:
+            raise MalformedError(f"must be a whole number of {unit} up to {_LARGEST}, not {shown(value)}")
         return number
 
     return read
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # A number of more digits than Python writes.
+        return _kind(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def truth(value: Any) -> bool:
     """Read true or false."""
     found = {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else value
     if not isinstance(found, bool):
-        raise MalformedError(f"must be true or false, not {value!r}")
+        raise MalformedError(f"must be true or false, not {shown(value)}")
     return found
 
 
 def url(value: Any) -> str:
     """Read an address that begins with http:// or https://."""
     found = text(value)
-    if urlsplit(found).scheme not in {"http", "https"} or not urlsplit(found).netloc:
+    try:
+        parts = urlsplit(found)
+    except ValueError as error:
+        raise MalformedError(f"is not an address: {error}") from error
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
         raise MalformedError(f"must be an address that begins with http:// or https://, not `{found}`")
     return found
 
@@ -107,6 +130,8 @@ def text_map(value: Any) -> dict[str, str]:
     items = parsed(value)
     if not isinstance(items, Mapping) or not all(isinstance(item, str | int | float | bool) for item in items.values()):
         raise MalformedError('must be an object of texts, for example {"key": "value"}')
+    if fault := bound_fault(items):
+        raise MalformedError(f"must have texts and numbers that can be stored; they {fault}")
     # Spark and Kubernetes write booleans in lower case.
     return {str(key): str(item).lower() if isinstance(item, bool) else str(item) for key, item in items.items()}
 
@@ -129,6 +154,8 @@ def object_list(value: Any) -> tuple[Mapping[str, Any], ...]:
     items = parsed(value)
     if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
         raise MalformedError("must be a list of objects as Kubernetes spells them")
+    if fault := bound_fault(items):
+        raise MalformedError(f"must be objects as Kubernetes spells them; they {fault}")
     return tuple(dict(item) for item in items)
 
 
@@ -145,7 +172,7 @@ def parsed(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedError(f"is not JSON: {error}") from error
 
 

@@ -272,6 +272,7 @@ USAGE_CODES: dict[str, ErrorCode] = {
     "DCP217": ErrorCode("no such environment", "The name is none of local, test, staging, prod, production, playground_<user>."),
     "DCP219": ErrorCode("unknown parameter", "The run was given a parameter that its manifest does not have."),
     "DCP220": ErrorCode("parameter has another value", "A run's parameter is not of its type, out of its bounds, or too large."),
+    "DCP221": ErrorCode("handle unusable", "What a task handed on about an execution cannot be read; clear the task that made it."),
     "DCP218": ErrorCode("no cluster to ask", "`pretzel render --server` was asked for an environment that runs on this machine."),
 }
 

@@ -94,7 +94,14 @@ def _attempt(value: Any) -> Attempt:
             code="DCP371",
             hint="give `execution` the output of a SparkExecutionSensor",
         )
-    attempt = Attempt.from_dict(value["attempt"])
+    try:
+        attempt = Attempt.from_dict(value["attempt"])
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ExecutionError(
+            f"the execution that the waiting task handed on cannot be read: {type(error).__name__}: {str(error)[:200]}",
+            code="DCP371",
+            hint="clear the waiting task",
+        ) from error
     if attempt.state is not ExecutionState.SUCCEEDED:
         raise ExecutionError(
             f"execution {attempt.ref.execution_id} is {attempt.state}, so there is nothing to publish",

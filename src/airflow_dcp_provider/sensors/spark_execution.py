@@ -88,7 +88,7 @@ class SparkExecutionSensor(BaseSensorOperator):
         """Take the execution's handle from the task before, and show what is waited for."""
         render_references(self, context, jinja_env, plain=("run",))
         if _is_handle(self.execution):
-            self.run = attempt_summary(Execution.from_dict(self.execution).request, actor_of(context))
+            self.run = attempt_summary(_handle(self.execution).request, actor_of(context))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look at the execution; defer, go on with its next attempt, fail, or return its last one."""
@@ -105,7 +105,7 @@ class SparkExecutionSensor(BaseSensorOperator):
         """
         said = event or {}
         self.log.info("Resumed: %s", said.get("reason", "no event"))
-        known = Execution.from_dict(handle) if handle else self._read_handle()
+        known = _handle(handle) if handle else self._read_handle()
         return self._advance(context, known, said.get("copied") or {}, round_try)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -220,7 +220,7 @@ class SparkExecutionSensor(BaseSensorOperator):
             raise AirflowFailException(
                 "DCP200 there is no execution to wait for; clear the submit task, or give its output as `execution`"
             )
-        return Execution.from_dict(given)
+        return _handle(given)
 
     def _cancel(self, reason: str) -> None:
         if self._runner is None or self._handle is None:
@@ -229,6 +229,18 @@ class SparkExecutionSensor(BaseSensorOperator):
             self._runner.cancel_latest(self._handle.ref, Cancellation(self._actor, reason, time.time()))
         except DcpError as error:
             self.log.warning("The attempt could not be cancelled: %s", error)
+
+
+def _handle(value: Any) -> Execution:
+    """Read an execution's handle, which came through XCom: another version, or somebody by hand, may have written it.
+
+    :raises AirflowFailException: DCP221.
+    """
+    try:
+        return Execution.from_dict(value)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        text = f"DCP221 the handle of the execution cannot be read: {type(error).__name__}: {str(error)[:200]}"
+        raise AirflowFailException(f"{text}; clear the submit task, which hands on a new one") from error
 
 
 def _is_handle(value: Any) -> bool:

@@ -43,6 +43,8 @@ def snapshots(catalog: Catalog, identifier: str | tuple[str, ...]) -> list[Snaps
     found = []
     while following is not None:
         found.append(_info(following))
+        # Each once: metadata that somebody else wrote may lead in a circle.
+        kept.pop(following.snapshot_id, None)
         following = kept.get(following.parent_snapshot_id)
     return found
 

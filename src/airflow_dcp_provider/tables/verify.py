@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 
+#: Digits of the largest count: Iceberg's are of 64 bits.
+_MOST_DIGITS = 19
+
+
 def verify(catalog: Catalog, identifier: tuple[str, str], execution_id: str, *, alias: str = "", sink: str = "") -> Proof | None:
     """Return the proof that the execution wrote the table, or None when no snapshot carries its id.
 
@@ -33,7 +37,6 @@ def verify(catalog: Catalog, identifier: tuple[str, str], execution_id: str, *, 
 def _proof(snapshot: SnapshotInfo, identifier: tuple[str, str], alias: str, sink: str) -> Proof:
     database, table = identifier
     summary = snapshot.summary
-    total = summary.get("total-records")
     return Proof(
         result="written",
         sink=sink,
@@ -44,16 +47,16 @@ def _proof(snapshot: SnapshotInfo, identifier: tuple[str, str], alias: str, sink
         snapshot_id=snapshot.snapshot_id,
         previous_snapshot_id=snapshot.previous_snapshot_id,
         operation=snapshot.operation,
-        partition=summary.get(keys.PARTITION, ""),
+        partition=str(summary.get(keys.PARTITION, "")),
         rows=_number(summary, keys.ROWS),
         added_rows=_number(summary, "added-records"),
         deleted_rows=_number(summary, "deleted-records"),
-        total_rows=None if total is None else int(total),
+        total_rows=_number(summary, "total-records") if "total-records" in summary else None,
         committed_at=snapshot.committed_at,
     )
 
 
 def _number(summary: Mapping[str, str], key: str) -> int:
-    """Return a count of the summary; Iceberg leaves out those that are zero."""
-    text = summary.get(key, "")
-    return int(text) if text.isdigit() else 0
+    """Return a count of the summary; Iceberg leaves out those that are zero, and another writer may write what is none."""
+    text = str(summary.get(key, ""))
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else 0
