@@ -23,10 +23,14 @@ from airflow.sdk import DAG, Asset, BaseOperator
 
 from airflow_dcp_provider.model.errors import DcpError
 from airflow_dcp_provider.model.names import short_hash
+from airflow_dcp_provider.model.texts import cut, one_line
 from airflow_dcp_provider.operators.publish import IcebergPublishOperator
 from airflow_dcp_provider.sensors.spark_execution import SparkExecutionSensor
 from dag_factory.dag import TASK_IDS, task_defaults
 from dag_factory.parts import DagParts
+
+#: The column of Airflow's database for the file of an import error has 1024 characters.
+_LONGEST_PATH = 1_000
 
 
 class ManifestCannotBeUsed(SerializationError):  # noqa: N818 - Airflow shows the class name before the problems
@@ -85,13 +89,14 @@ class ImportErrorDag(_LocatedDag):
     """
 
     def __init__(self, manifest: str, error: DcpError) -> None:
-        self._shown = manifest
+        # Airflow keeps the path in its database, which takes neither a name that is not UTF-8 nor one that is too long.
+        self._shown = cut(one_line(manifest), _LONGEST_PATH)
         self._error = error
         readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(manifest).name)[:150]
         # Tags and description, because policies ask for them.
         super().__init__(
             f"import-error.{readable}.{short_hash(manifest)}",
-            description=f"Stands for {manifest}, which cannot be used",
+            description=f"Stands for {self._shown}, which cannot be used",
             tags=["import-error"],
             auto_register=False,
         )

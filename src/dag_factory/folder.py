@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem
+from airflow_dcp_provider.model.texts import one_line
 from dag_factory.cache import ManifestCache
 from dag_factory.cache_context import cache_context
 from dag_factory.manifest.discovery import discover
@@ -151,7 +152,7 @@ class ManifestFolder:
             raise error if isinstance(error, ManifestError) else _as_manifest_error(path, error, error.code, error.hint) from error
         except Exception as error:
             # A plugin's mistake is one manifest's trouble, never the folder's.
-            log.exception("Reading the manifest %s failed", path)
+            log.exception("Reading the manifest %s failed", one_line(path))
             raise _as_manifest_error(path, error, "DCP195", "the DAG processor's log has the traceback") from error
 
     def _compile(self, path: str) -> DagParts | None:
