@@ -60,7 +60,14 @@ def test_what_is_not_a_plain_address_is_refused(tmp_path: Path, kind: str, way: 
         path = write_with(tmp_path / str(number), kind, way, values)
         with pytest.raises(ManifestError) as caught:
             compile_manifest(path, path.parent, ("local",), CompileSettings())
-        assert {problem.code for problem in caught.value.problems} <= {"DCP104", "DCP113", "DCP123", "DCP125", "DCP127", "DCP184"}, address
+        assert {problem.code for problem in caught.value.problems} <= {
+            "DCP104",
+            "DCP113",
+            "DCP123",
+            "DCP125",
+            "DCP127",
+            "DCP184",
+        }, address
         place = caught.value.problems[0].position
         assert place is not None
         assert place.file == ("defaults.yaml" if way == "defaults" else "daily.yaml")
