@@ -11,7 +11,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java assets demo test test-kubernetes test-wheel e2e cluster cluster-down lint format bench docs pictures lock clean
+.PHONY: help setup java assets demo test test-spark test-kubernetes test-wheel e2e cluster cluster-down lint format bench docs pictures lock image-arguments clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ demo: setup java ## Airflow, real Spark and real Iceberg on this machine, with t
 
 test: setup java ## the whole suite on one machine: everything that needs no API server
 	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m "not kubernetes" $(PYTEST_OPTIONS)
+
+test-spark: setup java ## the driver and the examples on every version of Spark: make test-spark [SPARK="4.0 4.1"]
+	@$(BIN)/python -m dev.spark $(SPARK)
 
 test-kubernetes: setup java assets ## the suite on a real Kubernetes API server
 	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m kubernetes $(PYTEST_OPTIONS)
@@ -79,7 +82,13 @@ lock: ## resolve the lock files again
 	  extra="--extra local"; [ $$name = dev ] && extra="$$extra --extra postgres --group dev"; [ $$name = oldest ] && extra="$$extra locks/oldest.in"; \
 	  $(BIN)/uv pip compile pyproject.toml $$extra --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -q -o locks/$$name.txt || exit 1; \
 	done
+	@for name in spark40 spark41; do \
+	  $(BIN)/uv pip compile locks/$$name.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -q -o locks/$$name.txt || exit 1; \
+	done
 	@echo uv | $(BIN)/uv pip compile - --universal --generate-hashes --no-header --no-annotate --upgrade -q -o locks/uv.txt
+
+image-arguments: setup ## the Dockerfile's arguments for a version of Spark: make -s image-arguments SPARK=4.1
+	@$(BIN)/python -m dev.image $(SPARK)
 
 clean: ## remove everything that was made here
 	@[ ! -d .dcp/cluster ] || dev/cluster/down.sh --all

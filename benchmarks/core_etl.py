@@ -24,7 +24,6 @@ from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
 from airflow_dcp_provider.embedded_catalog.server import CatalogServer
 from airflow_dcp_provider.runner.backends.iceberg_jar import iceberg_jar
 from airflow_dcp_provider.runner.backends.java import find_java
-from airflow_dcp_provider.runner.backends.local_settings import DEFAULT_ICEBERG_JAR
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".dcp" / "benchmarks"
@@ -128,7 +127,7 @@ def _core_etl(folder: Path, rows: str) -> list[str]:
 
 def _submit(uri: str, arguments: list[str]) -> None:
     java, spark_home = find_java(), Path(pyspark.__file__).parent
-    jar = iceberg_jar(DEFAULT_ICEBERG_JAR, HOME / "jars", java, spark_home)
+    jar = iceberg_jar("", HOME / "jars", java, spark_home)
     catalog = "spark.sql.catalog.pedregal"
     settings = {
         "spark.driver.extraClassPath": str(jar),

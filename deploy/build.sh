@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the image of deploy/Dockerfile from base images by their digests: deploy/build.sh IMAGE [options of `docker build`].
 # Digests come from SPARK_IMAGE, MAVEN_IMAGE and BASE_IMAGE; what is not set is looked up by its tag, shown, and built from. Keep what
-# is shown: with it, a later build is made from the same images.
+# is shown: with it, a later build is made from the same images. `make -s image-arguments SPARK=4.1` gives the other variables.
 set -eu
 [ $# -ge 1 ] || { echo "say which image to make: deploy/build.sh IMAGE [options of docker build]" >&2; exit 2; }
 image=$1
@@ -27,6 +27,10 @@ by_digest() {
 SPARK_IMAGE=$(by_digest "${SPARK_IMAGE:-spark:$SPARK_VERSION-scala$SCALA_VERSION-java$JAVA_VERSION-python3-ubuntu}")
 MAVEN_IMAGE=$(by_digest "${MAVEN_IMAGE:-maven:$MAVEN_VERSION-eclipse-temurin-$JAVA_VERSION}")
 BASE_IMAGE=$(by_digest "${BASE_IMAGE:-eclipse-temurin:$JAVA_VERSION-jre-jammy}")
+# The versions of the connectors are the Dockerfile's own unless they are given.
+for name in ICEBERG_SPARK ICEBERG_VERSION HADOOP_VERSION AWS_SDK UNITY_CATALOG_VERSION; do
+  if value=$(printenv "$name"); then set -- --build-arg "$name=$value" "$@"; fi
+done
 printf 'SPARK_IMAGE=%s\nMAVEN_IMAGE=%s\nBASE_IMAGE=%s\n' "$SPARK_IMAGE" "$MAVEN_IMAGE" "$BASE_IMAGE"
 exec docker build -f deploy/Dockerfile -t "$image" --build-arg SPARK_VERSION="$SPARK_VERSION" --build-arg SCALA_VERSION="$SCALA_VERSION" \
   --build-arg SPARK_IMAGE="$SPARK_IMAGE" --build-arg MAVEN_IMAGE="$MAVEN_IMAGE" --build-arg BASE_IMAGE="$BASE_IMAGE" "$@" .

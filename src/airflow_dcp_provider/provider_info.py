@@ -73,13 +73,19 @@ def _options() -> dict[str, dict[str, Any]]:
             "/opt/airflow/.dcp",
         ),
         "iceberg_jar": _option(
-            "Spark's Iceberg runtime for local executions: a path, package:<distribution>, or a Maven coordinate. "
-            "Empty for the version that the provider is tested with.",
+            "Spark's Iceberg runtime for local executions: a path, package:<distribution> or a Maven coordinate; with commas "
+            "between, one per Spark. Empty for the versions that the provider is tested with.",
             "",
             "/opt/jars/iceberg-spark-runtime.jar",
         ),
         "java_home": _option("The Java 17 that local executions use. Empty to find one.", "", "/usr/lib/jvm/java-17"),
         "max_local_executions": _option("How many local Spark processes run at once.", "2", "4", kind="integer"),
+        "spark_homes": _option(
+            "Sparks beside the installed one, for manifests that name another version: a list like PATH, each entry the home of a "
+            "Spark or a virtual environment with pyspark.",
+            "",
+            "/opt/spark-4.0:/opt/spark-4.1",
+        ),
         "maintenance_schedule": _option(
             "When the DAG dcp_maintenance sweeps the environments whose connection says so. Empty for no such DAG.",
             "",

@@ -111,13 +111,17 @@ class ManifestCompiler:
         except MemoryError:
             raise
         except ManifestError as error:
-            return {"problems": [problem.to_dict() for problem in error.problems]}
+            if isinstance(error.__cause__, MemoryError):
+                raise error.__cause__ from error
+            # Of an error of ours the problems say all that there is to say; of another one somebody will want to know where.
+            unexpected = error.__cause__ if error.code == "DCP195" else None
+            return {"problems": [problem.to_dict() for problem in error.problems], "traceback": _trace(unexpected)}
         except DcpError as error:
             return {"problems": [_problem(path, error.code, error.message, error.hint).to_dict()]}
         except Exception as error:  # noqa: BLE001 - a plugin's mistake is one manifest's trouble, never the folder's
             text = f"reading the manifest failed: {type(error).__name__}: {error}"
-            problem = _problem(path, "DCP195", text, "the DAG processor's log has the traceback")
-            return {"problems": [problem.to_dict()], "traceback": "".join(traceback.format_exception(error))[-20_000:]}
+            problem = _problem(path, "DCP195", text, "simplify it; where nothing in it is odd, report it")
+            return {"problems": [problem.to_dict()], "traceback": _trace(error)}
         return {"parts": plain}
 
     def _compiled(self, path: str, note: Note) -> CompiledManifest | None:
@@ -147,6 +151,10 @@ def _compiled(path: str, outcome: Outcome) -> Compiled:
     if trace := value.get("traceback"):
         log.error("Reading the manifest %s failed\n%s", path, trace)
     return Compiled(path, error=error, files=files, absent=absent, keep=_RETRY_SECONDS if trace else True)
+
+
+def _trace(error: BaseException | None) -> str:
+    return "" if error is None else "".join(traceback.format_exception(error))[-20_000:]
 
 
 def _stopped(path: str, outcome: Outcome) -> ManifestError:

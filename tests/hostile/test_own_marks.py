@@ -102,7 +102,7 @@ def test_nor_are_those_of_a_job_that_was_never_linted(key: str) -> None:
     found += [apache[role]["podTemplateSpec"]["metadata"]["labels"] for role in ("driverSpec", "executorSpec")]
     for each in found:
         assert each == {**ours, "cost-center": "x"}
-    assert set(application["metadata"]["annotations"]) == {"spark-runner/request", "spark-runner/reports"}
+    assert all(name.startswith("spark-runner/") for name in application["metadata"]["annotations"])
 
 
 @pytest.mark.parametrize("key", [key for key in OURS if key == key.strip()])

@@ -18,7 +18,7 @@ from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems
 from dag_factory.manifest.templates import check_templates
 
-#: No single text may take longer, on a busy machine.
+#: No single text may take longer, in CPU time: other tests run beside this one.
 SECONDS = 2.0
 DAY = dt.datetime(2013, 1, 5, tzinfo=dt.UTC)
 PARAMETERS: dict[str, Any] = {"text": "abc", "numbers": [1, 2, 3], "size": 5}
@@ -197,7 +197,7 @@ def names(value: object) -> str:
 
 def lint_codes(template: str) -> set[str]:
     problems = Problems()
-    check_templates(Node({"a": Node(template, "f.yaml", 1, 4)}, "f.yaml", 1, 1), PARAMETERS, problems, {}, "local")
+    check_templates(Node({"a": Node(template, "f.yaml", 1, 4)}, "f.yaml", 1, 1), PARAMETERS, problems, {})
     return {problem.code for problem in problems.sorted()}
 
 
@@ -206,23 +206,24 @@ def render(template: str) -> tuple[Any, float]:
     outcome: list[Any] = []
 
     def go() -> None:
+        start = time.thread_time()
         try:
             outcome.append(render_job({"sources": [{"name": "src", "filter": template}]}, VALUES)["sources"][0]["filter"])
         except Exception as error:  # noqa: BLE001 - the test looks at what came
             outcome.append(error)
+        outcome.append(time.thread_time() - start)
 
     thread = threading.Thread(target=go)
-    start = time.perf_counter()
     thread.start()
     thread.join()
-    return outcome[0], time.perf_counter() - start
+    return outcome[0], outcome[1]
 
 
 @pytest.mark.parametrize(("template", "code"), SAMPLES, ids=names)
 def test_lint_refuses_it_soon(template: str, code: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     codes = lint_codes(template)
-    assert time.perf_counter() - start < SECONDS
+    assert time.thread_time() - start < SECONDS
     assert code in codes
 
 

@@ -64,6 +64,7 @@ def _run(job: Job, report: Report) -> None:
     from .diagnosis import explained
     from .driver import run_job
     from .session import start_session
+    from .spark_version import check_spark
 
     spark: Any = None
     started = time.monotonic()
@@ -72,6 +73,7 @@ def _run(job: Job, report: Report) -> None:
             spark = start_session(f"core_etl {job.manifest_id}")
         report.seconds["start"] = time.monotonic() - started
         LOG.info("Spark %s (%s) started in %.1f s", spark.version, spark.sparkContext.master, report.seconds["start"])
+        check_spark(spark.version, job.spark_version)
         with explained("the driver"):
             run_job(spark, job, report)
     except DriverError as error:

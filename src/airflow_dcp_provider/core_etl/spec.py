@@ -82,7 +82,10 @@ class Sink:
 
 @dataclass(frozen=True)
 class Job:
-    """The whole document. ``ds`` is the run's own day, ``run_key`` names the run for appends that must happen once for it."""
+    """The whole document. ``ds`` is the run's own day, ``run_key`` names the run for appends that must happen once for it.
+
+    ``spark_version`` is the Spark that the manifest names, or empty for any.
+    """
 
     execution_id: str
     attempt: int
@@ -93,6 +96,7 @@ class Job:
     sources: Tuple[Source, ...]
     transformations: Tuple[Transformation, ...]
     sinks: Tuple[Sink, ...]
+    spark_version: str = ""
 
     def run_of(self, sink: Sink) -> str:
         """Return what names this run's writing of ``sink`` in a snapshot: the run, whatever its execution, and the sink."""
@@ -126,6 +130,7 @@ def parse_job(content: str) -> Job:
             sources=_all(Source, data, "sources"),
             transformations=_all(Transformation, data, "transformations"),
             sinks=_all(Sink, data, "sinks"),
+            spark_version=_text(data, "spark_version"),
         )
     except FieldError as error:
         raise _broken(str(error)) from error

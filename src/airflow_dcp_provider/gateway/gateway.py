@@ -87,7 +87,7 @@ class Gateway:
         image = image_for(job, self._environment, places)
         clusters = self._environment.clusters
         namespaces = {each.name: namespace_for(self._environment, each, job.team, triggered_by) for each in clusters}
-        ranked = rank(clusters, execution_id, job.engine.version, job.labels.get(REGION_LABEL))
+        ranked = rank(clusters, execution_id, self._environment.spark_version_of(job.engine), job.labels.get(REGION_LABEL))
         if len(clusters) == 1 and ranked and self._environment.limits.max_executions is None:
             # Nothing to choose and nothing to count: what the cluster holds, the Runner asks it itself.
             return Placement(clusters[0], namespaces[clusters[0].name], image)
@@ -185,7 +185,7 @@ class Gateway:
             what, hint = "all of its clusters are drained (weight 0)", "give one of them a weight above 0 in the field `clusters`"
         else:
             served = ", ".join(f"{each.name}: {', '.join(each.spark_versions) or 'any'}" for each in clusters if each.weight > 0)
-            what = f"none of its clusters serves Spark {job.engine.version} ({served})"
+            what = f"none of its clusters serves Spark {self._environment.spark_version_of(job.engine)} ({served})"
             hint = (
                 "choose another engine version in the manifest, or add it to a cluster's `spark_versions` in the field `clusters`"
             )

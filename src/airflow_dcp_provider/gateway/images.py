@@ -9,7 +9,7 @@ from airflow_dcp_provider.gateway.places import Places, problem
 from airflow_dcp_provider.model.environment import Environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, ManifestError
 from airflow_dcp_provider.model.images import Images
-from airflow_dcp_provider.model.job import EngineSpec, JobSpec
+from airflow_dcp_provider.model.job import JobSpec
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -33,12 +33,13 @@ def image_for(job: JobSpec, environment: Environment, places: Places | None = No
             hint = "name another image in spec.engine.image, or leave it out for the environment's own"
             raise ManifestError([problem("DCP172", message, job, "engine.image", places=places, hint=hint)])
         return found
-    rule, image = _rule(job.engine, images)
+    version = environment.spark_version_of(job.engine)
+    rule, image = _rule(job.engine.type, version, images)
     if not image:
         raise DcpEnvironmentError(
-            f"environment {name} has no image for the engine {job.engine.type} {job.engine.version}",
+            f"environment {name} has no image for the engine {job.engine.type} {version}",
             code="DCP482",
-            hint=f"add a rule for `{job.engine.version}` or `default` to the field `image_rules` of the connection dcp_{name}, "
+            hint=f"add a rule for `{version}` or `default` to the field `image_rules` of the connection dcp_{name}, "
             "or name an image in the manifest's spec.engine.image",
         )
     found = qualified(image, images.registry)
@@ -51,21 +52,21 @@ def image_for(job: JobSpec, environment: Environment, places: Places | None = No
     return found
 
 
-def _rule(engine: EngineSpec, images: Images) -> tuple[str, str]:
+def _rule(engine: str, version: str, images: Images) -> tuple[str, str]:
     """Return the nearest rule and its image, or two empty texts."""
-    for key in (*_keys(engine), "default"):
+    for key in (*_keys(engine, version), "default"):
         if image := images.rules.get(key):
             return key, image
     return "", ""
 
 
-def _keys(engine: EngineSpec) -> Iterator[str]:
+def _keys(engine: str, version: str) -> Iterator[str]:
     """Yield the rules' names for an engine, the nearest first: of ``3.5.1`` also those of ``3.5`` and ``3``."""
-    steps = engine.version.split(".")
+    steps = version.split(".")
     versions = [".".join(steps[:count]) for count in range(len(steps), 0, -1)]
-    for version in versions:
-        yield f"{engine.type}/{version}"
-        yield version
+    for each in versions:
+        yield f"{engine}/{each}"
+        yield each
 
 
 def qualified(image: str, registry: str) -> str:

@@ -99,7 +99,7 @@ def _takes_jobs(environment: Environment, cluster: Cluster, namespace: str, api:
     from airflow_dcp_provider.runner.backends.kubernetes.problems import KubernetesProblem
 
     subject = f"cluster {cluster.name}, namespace {namespace}"
-    version = (cluster.spark_versions or (EngineSpec().version,))[0]
+    version = (cluster.spark_versions or (None,))[0]
     job = JobSpec("checks/check", "check", environment.name, engine=EngineSpec(version=version), core_etl=CoreEtlSpec(job=EtlJob()))
     identity = execution_id(f"check {subject}")
     request = AttemptRequest(
@@ -148,7 +148,7 @@ def _images(environment: Environment) -> Iterator[Finding]:
     """Yield which image each Spark version gets that the clusters serve or the rules name."""
     named = [version for cluster in environment.clusters for version in cluster.spark_versions]
     ruled = [key.rpartition("/")[2] for key in environment.images.rules if key.rpartition("/")[2][:1].isdigit()]
-    for version in dict.fromkeys([*named, *ruled] or [EngineSpec().version]):
+    for version in dict.fromkeys([*named, *ruled] or [environment.spark_version_of(EngineSpec())]):
         job = JobSpec("", "", environment.name, engine=EngineSpec(version=version))
         try:
             image = image_for(job, environment)

@@ -70,6 +70,12 @@ FIELDS: dict[str, Field] = {
     ),
     "image_registry": Field("Image registry", "Put before images that name no registry of their own.", "string", text),
     "image_rules": Field("Image rules", "Engine version, type/version, or default -> image.", "object", text_map),
+    "spark_version": Field(
+        "Spark version",
+        "Of manifests that name none, for example 4.0; else 3.5, on the backend local what is installed.",
+        "string",
+        text,
+    ),
     "image_policy": Field(
         "Image policy",
         "any, tag (a tag that is not latest, or a digest) or digest.",

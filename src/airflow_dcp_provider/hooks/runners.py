@@ -82,15 +82,16 @@ def _bytes(limit: str) -> int:
 
 def _local_backend(environment: Environment, settings: DcpSettings) -> LocalBackend:
     from airflow_dcp_provider.runner.backends.local import LocalBackend
-    from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
+    from airflow_dcp_provider.runner.backends.local_settings import LocalSettings, places
 
-    configured = {"java": settings.java_home, "iceberg_jar": settings.iceberg_jar}
+    configured = {"java": settings.java_home, "iceberg_jar": settings.iceberg_jar, "spark_homes": places(settings.spark_homes)}
     local = LocalSettings.from_environment(
         None,
         **{name: value for name, value in configured.items() if value},
         max_processes=settings.max_local_executions,
         catalogs=spark_catalogs(environment),
         write_catalog=environment.write_catalog,
+        spark_version=environment.spark_version,
         spark_defaults=dict(environment.spark_defaults),
         allowed_spark_conf=environment.allowed_spark_conf,
     )

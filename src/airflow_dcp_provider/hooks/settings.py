@@ -30,6 +30,7 @@ class DcpSettings:
     :param allowed_spark_conf: Spark settings that manifests may set in some environment besides those of every environment: lint
         and the reading of manifests know no connections.
     :param maintenance_schedule: when the maintenance DAG runs: a cron expression, ``@hourly`` and its like; empty for no such DAG.
+    :param spark_homes: where local Sparks of other versions are, a list like PATH.
     :param store_conn_id: connection of the history's database; where it is not defined, a SQLite file in ``home``.
     """
 
@@ -42,6 +43,7 @@ class DcpSettings:
     max_local_executions: int
     store_conn_id: str
     maintenance_schedule: str = ""
+    spark_homes: str = ""
     allowed_spark_conf: tuple[str, ...] = ()
 
 
@@ -69,6 +71,7 @@ def read_settings() -> DcpSettings:
         max_local_executions=_positive("max_local_executions", 2),
         store_conn_id=_text("store_conn_id", "dcp_store"),
         maintenance_schedule=_text("maintenance_schedule", ""),
+        spark_homes=_text("spark_homes", ""),
         allowed_spark_conf=_setting_names("allowed_spark_conf"),
     )
 

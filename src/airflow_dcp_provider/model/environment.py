@@ -14,7 +14,9 @@ from typing import Any
 from airflow_dcp_provider.model.cluster import Cluster
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.images import Images
+from airflow_dcp_provider.model.job import EngineSpec
 from airflow_dcp_provider.model.limits import Limits
+from airflow_dcp_provider.model.spark_versions import DEFAULT_SPARK_VERSION
 
 #: The alias that manifests use when they name no catalog; ``[dcp] catalog`` sets another.
 DEFAULT_CATALOG = "pedregal"
@@ -81,6 +83,7 @@ class Environment:
     :param clusters: where jobs run; none for the local backend.
     :param namespace_template: Kubernetes namespace with ``{user}``, ``{team}`` and ``{environment}`` in it.
     :param images: which images run.
+    :param spark_version: the Spark version of jobs that name none; empty for the default, on ``local`` for what is installed.
     :param service_account: of driver and executors; empty for the namespace's default one.
     :param limits: the most that a job gets.
     :param ttl_seconds: seconds after its end at which an application is removed; None leaves it.
@@ -112,6 +115,7 @@ class Environment:
     clusters: tuple[Cluster, ...] = ()
     namespace_template: str = ""
     images: Images = field(default_factory=Images)
+    spark_version: str = ""
     service_account: str = ""
     limits: Limits = field(default_factory=Limits)
     ttl_seconds: int | None = None
@@ -136,6 +140,10 @@ class Environment:
     def embedded(self) -> bool:
         """Whether every catalog alias is the embedded catalog."""
         return not self.catalogs
+
+    def spark_version_of(self, engine: EngineSpec) -> str:
+        """Return the Spark version that runs a job on this environment's clusters."""
+        return engine.version or self.spark_version or DEFAULT_SPARK_VERSION
 
     def catalog(self, alias: str) -> CatalogRef:
         """Return where ``alias`` leads.

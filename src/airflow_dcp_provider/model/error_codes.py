@@ -427,7 +427,7 @@ ENVIRONMENT_CODES: dict[str, ErrorCode] = {
     "DCP419": ErrorCode("catalog is only read", "The job writes a table of a catalog that its environment only reads."),
 }
 
-#: Catalogs and tables, DCP420 to DCP439.
+#: Catalogs and tables, DCP420 to DCP435.
 TABLE_CODES: dict[str, ErrorCode] = {
     "DCP420": ErrorCode("catalog failed", "The catalog or its storage did not answer, refused, or a package for it is missing."),
     "DCP421": ErrorCode("table cannot be declared so", "A column's type is no Iceberg type, or a partition column is no column."),
@@ -482,9 +482,20 @@ SWEEPER_CODES: dict[str, ErrorCode] = {
     ),
 }
 
-#: The local backend and the store, DCP440 to DCP459.
+#: The local backend and the store, DCP436 to DCP459.
 LOCAL_CODES: dict[str, ErrorCode] = {
-    "DCP440": ErrorCode("Java missing", "No Java was found; Spark needs Java 17 (11 works too)."),
+    "DCP436": ErrorCode(
+        "Spark version not installed",
+        "The job asks for a version of Spark that this machine, or the cluster's image, does not have. No other takes its place.",
+    ),
+    "DCP437": ErrorCode(
+        "Iceberg jar for another Spark", "The Iceberg runtime that is set is for another version of Spark or Scala than the job's."
+    ),
+    "DCP438": ErrorCode(
+        "no Iceberg runtime known", "No Iceberg runtime is known for this version of Spark; name one in `[dcp] iceberg_jar`."
+    ),
+    "DCP439": ErrorCode("no Spark there", "A place that `DCP_LOCAL_SPARK_HOMES` or `[dcp] spark_homes` names holds no Spark."),
+    "DCP440": ErrorCode("Java missing", "No Java was found; Spark needs Java 17."),
     "DCP441": ErrorCode("Java does not fit", "The Java that was found cannot run this Spark; use Java 17."),
     "DCP442": ErrorCode("Iceberg jar missing", "The Iceberg runtime jar is not there and could not be fetched."),
     "DCP443": ErrorCode("Spark missing", "The Python package pyspark is not installed; the extra `local` brings it."),

@@ -115,7 +115,8 @@ class Problem:
         if position and not (isinstance(position.file, str) and type(position.line) is type(position.column) is int):
             raise TypeError("a problem's position is of another kind")
         problem = cls(**{**data, "position": position})
-        if not all(isinstance(getattr(problem, name), str) for name in ("code", "message", "hint", "line_text", "severity")):
+        texts = (problem.code, problem.message, problem.hint, problem.line_text, problem.severity)
+        if not all(isinstance(text, str) for text in texts) or type(problem.line_start) is not int:
             raise TypeError("a problem's text is of another kind")
         return problem
 

@@ -13,10 +13,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """Which Spark: ``type`` is ``spark-oss`` or ``spark-dbr``, ``version`` like ``3.5``, ``image`` or None for the default."""
+    """Which Spark.
+
+    :param type: ``spark-oss`` or ``spark-dbr``.
+    :param version: like ``3.5``, or None for the environment's own.
+    :param image: a container image, or None for the environment's own.
+    """
 
     type: str = "spark-oss"
-    version: str = "3.5"
+    version: str | None = None
     image: str | None = None
 
 

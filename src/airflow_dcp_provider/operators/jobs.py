@@ -17,7 +17,7 @@ from airflow_dcp_provider.model.execution import Actor, AttemptRequest
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.templates import render_job
 from airflow_dcp_provider.operators.run_context import RunDate, choose_environment, run_date, template_context
-from airflow_dcp_provider.runner.identity import fingerprint
+from airflow_dcp_provider.runner.identity import job_fingerprint
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -67,7 +67,7 @@ def resolve_job(
         wanted = own_environment or plain.get("environment")
         name = choose_environment(context, wanted, settings.environment, settings.environments)
         plain["environment"] = name
-        mark, places = fingerprint(plain), {}
+        mark, places = job_fingerprint(plain), {}
     rendered = plain if plain.get("rendered") else render_job(plain, template_context(context, name))
     try:
         return RunJob(JobSpec.from_dict(rendered), mark, name, date, places)

@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_dcp_provider.hooks.dcp import environment_for
 from airflow_dcp_provider.hooks.settings import read_settings
+from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.operators.faults import faults
 from airflow_dcp_provider.operators.jobs import check_writable
 from airflow_dcp_provider.operators.run_context import choose_environment, push_nonce
@@ -56,12 +57,15 @@ class EnsureTablesOperator(BaseOperator):
             done: dict[str, str] = {}
             hooks: dict[str, IcebergTableHook] = {}
             try:
-                # Sources first: a run that cannot read makes no table.
-                for spec in sorted(specs, key=lambda one: one.role != "source"):
+                # Sources first: a run that cannot read makes no table. What the job itself makes is no source of the first run.
+                written = {spec.name for spec in specs if spec.role != "source"}
+                made = {spec.name for spec in specs if spec.role != "source" and spec.columns is not None}
+                needed = [spec for spec in specs if spec.role != "source" or spec.name not in made]
+                for spec in sorted(needed, key=lambda one: one.role != "source"):
                     if spec.catalog not in hooks:
                         hooks[spec.catalog] = _hook(environment, spec)
                     hook = hooks[spec.catalog]
-                    done[spec.name] = _ensure(hook, spec, environment)
+                    done[spec.name] = _ensure(hook, spec, environment, reads_itself=spec.name in written)
                     self.log.info("%s %s: %s", spec.role, spec.name, done[spec.name])
             finally:
                 for hook in hooks.values():
@@ -75,9 +79,19 @@ def _hook(environment: Environment, spec: TableSpec) -> IcebergTableHook:
     return IcebergTableHook.for_alias(environment, spec.catalog)
 
 
-def _ensure(hook: IcebergTableHook, spec: TableSpec, environment: Environment) -> str:
+def _ensure(hook: IcebergTableHook, spec: TableSpec, environment: Environment, *, reads_itself: bool) -> str:
     if spec.role == "source":
-        hook.check_source(spec, environment.name)
+        try:
+            hook.check_source(spec, environment.name)
+        except DcpEnvironmentError as error:
+            if error.code != "DCP422" or not reads_itself:
+                raise
+            raise DcpEnvironmentError(
+                f"{error.message}, and the job that reads it is the one that makes it",
+                code="DCP422",
+                hint="before the first run make the table: load a file with its columns with `pretzel data load`, "
+                "or write it once by a job that does not read it",
+            ) from error
         return "is there"
     check_writable(environment, spec.catalog, spec.name)
     return hook.ensure(spec)

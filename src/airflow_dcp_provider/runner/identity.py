@@ -11,6 +11,9 @@ from typing import Any
 #: The namespace of every execution id. It never changes: another value would make every running execution a stranger.
 _NAMESPACE = uuid.UUID("6f1d3c1e-6a57-5c0b-9d0e-3b0b8f6f8c11")
 
+#: What stands in fingerprints for a Spark version that is not named. It never changes either.
+_UNNAMED_SPARK = "3.5"
+
 
 def idempotency_key(  # noqa: PLR0917 - the parts of the key, in the order of the design
     manifest_id: str,
@@ -35,6 +38,18 @@ def idempotency_key(  # noqa: PLR0917 - the parts of the key, in the order of th
 def execution_id(key: str) -> str:
     """Return the id of the execution that ``key`` names: a version 5 UUID as text."""
     return str(uuid.uuid5(_NAMESPACE, key))
+
+
+def job_fingerprint(job: Mapping[str, Any]) -> str:
+    """Return the fingerprint of a job, as :meth:`JobSpec.to_dict` gives it.
+
+    A job that names no version of Spark has the fingerprint that it always had, that of one for 3.5: which Spark the environment
+    gives it is no part of what it is.
+    """
+    engine = job.get("engine")
+    if isinstance(engine, Mapping) and engine.get("version", "") is None:
+        job = {**job, "engine": {**engine, "version": _UNNAMED_SPARK}}
+    return fingerprint(job)
 
 
 def fingerprint(value: Mapping[str, Any]) -> str:

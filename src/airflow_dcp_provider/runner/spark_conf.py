@@ -23,6 +23,9 @@ _NAME = re.compile(r"spark(\.[A-Za-z0-9_-]+)+")
 _LONGEST_NAME = 200
 _LONGEST_VALUE = 1000
 
+#: For how many refused names the nearest one of the list is looked for, which takes a millisecond each.
+_COMPARED = 20
+
 #: How many refused settings one message names.
 _SHOWN = 10
 
@@ -85,8 +88,11 @@ def refusals(spark_conf: Mapping[str, str], allowed: Iterable[str] = (), *, line
     :param lineage: whether what Airflow's own lineage adds is taken.
     """
     entries = tuple(allowed)
-    judged = (_judged(name, spark_conf[name], entries, lineage=lineage) for name in sorted(spark_conf, key=str))
-    return [refusal for refusal in judged if refusal]
+    refused: list[Refusal] = []
+    for name in sorted(spark_conf, key=str):
+        if refusal := _judged(name, spark_conf[name], entries, lineage=lineage, compare=len(refused) < _COMPARED):
+            refused.append(refusal)
+    return refused
 
 
 def reserved_settings(spark_conf: Mapping[str, str], allowed: Iterable[str] = ()) -> list[str]:
@@ -127,7 +133,7 @@ def entry_fault(entry: str) -> str:
     return ""
 
 
-def _judged(name: str, value: str, allowed: tuple[str, ...], *, lineage: bool) -> Refusal | None:
+def _judged(name: str, value: str, allowed: tuple[str, ...], *, lineage: bool, compare: bool) -> Refusal | None:
     if not isinstance(name, str) or len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
         return Refusal(str(name), "this is no name of a Spark setting", "write spark., then letters, digits, `-`, `_` and dots")
     if name in ALLOWED:
@@ -138,7 +144,7 @@ def _judged(name: str, value: str, allowed: tuple[str, ...], *, lineage: bool) -
     if not never and any(name == entry or (entry.endswith(".*") and name.startswith(entry[:-1])) for entry in allowed):
         return _judged_text(name, value)
     reason = "only the environment may set it" if never else "it is not among the settings that a manifest may set"
-    return Refusal(name, reason, _hint(name))
+    return Refusal(name, reason, _hint(name, compare=compare))
 
 
 def _judged_value(name: str, value: str) -> Refusal | None:
@@ -160,12 +166,12 @@ def _judged_text(name: str, value: str) -> Refusal | None:
     )
 
 
-def _hint(name: str) -> str:
+def _hint(name: str, *, compare: bool) -> str:
     if name in _FIELDS:
         return f"write `{_FIELDS[name]}` instead"
     if NEVER.fullmatch(name):
         return "remove it; the environment's connection says what it is"
-    near = difflib.get_close_matches(name, ALLOWED, 1, cutoff=0.85)
+    near = difflib.get_close_matches(name, ALLOWED, 1, cutoff=0.85) if compare else []
     if near:
         return f"did you mean `{near[0]}`?"
     return "remove it, or ask whoever runs the platform to allow it (`allowed_spark_conf` in docs/connections.md)"

@@ -56,6 +56,9 @@ _SEPARATORS = frozenset({"sep", "delimiter", "quote", "escape", "comment", "line
 
 _LONGEST_VALUE = 1000
 
+#: For how many refused names the nearest known one is looked for.
+_COMPARED = 20
+
 
 @dataclass(frozen=True)
 class OptionRefusal:
@@ -73,14 +76,17 @@ class OptionRefusal:
 
 def option_refusals(source_type: str, options: Mapping[str, str]) -> list[OptionRefusal]:
     """Return what is refused of a source's ``options``, sorted by name; of a type that is unknown, all of them."""
-    judged = (_judged(source_type, name, options[name]) for name in sorted(options, key=str))
-    return [refusal for refusal in judged if refusal]
+    refused: list[OptionRefusal] = []
+    for name in sorted(options, key=str):
+        if refusal := _judged(source_type, name, options[name], compare=len(refused) < _COMPARED):
+            refused.append(refusal)
+    return refused
 
 
-def _judged(source_type: str, name: str, value: str) -> OptionRefusal | None:
+def _judged(source_type: str, name: str, value: str, *, compare: bool) -> OptionRefusal | None:
     if not isinstance(name, str) or name.lower() not in _KNOWN.get(source_type, frozenset()):
         known = OPTIONS.get(source_type, ())
-        near = difflib.get_close_matches(str(name)[:100], known, 1)
+        near = difflib.get_close_matches(str(name)[:100], known, 1) if compare else []
         hint = f"did you mean `{near[0]}`?" if near else f"the options are: {', '.join(known)}"
         return OptionRefusal(str(name), f"a source of type {source_type} has no such option here", hint)
     if name.lower() in _SEPARATORS and isinstance(value, str) and len(value) <= 8 and "${" not in value:

@@ -44,13 +44,15 @@ def _folded(name: str) -> str:
 
 
 def _candidates(word: str, names: list[str]) -> list[str]:
-    """Return the names that are worth a comparison: of many, those that begin like the word, of these the nearest in length."""
-    shared = len(word) // 2
-    while len(names) > _MOST_COMPARED and shared > 0:
-        if alike := [name for name in names if name.startswith(word[:shared])]:
-            names = alike
-            break
-        shared //= 2
+    """Return the names that are worth a comparison: of many, those that begin and end like the word, and of these the nearest."""
+    for is_alike in (str.startswith, str.endswith):
+        shared = len(word) // 2
+        while len(names) > _MOST_COMPARED and shared > 0:
+            part = word[:shared] if is_alike is str.startswith else word[-shared:]
+            if alike := [name for name in names if is_alike(name, part)]:
+                names = alike
+                break
+            shared //= 2
     return heapq.nsmallest(_MOST_COMPARED, names, key=lambda name: abs(len(name) - len(word)))
 
 

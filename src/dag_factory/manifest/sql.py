@@ -15,7 +15,7 @@ from sqlglot.errors import SqlglotError
 
 from dag_factory.manifest.sql_problems import SqlProblem, syntax_problem
 from dag_factory.manifest.sql_templates import NeutralSql, SqlText
-from dag_factory.manifest.sql_words import MAX_SQL, dialect, problem_in, too_deep, too_large
+from dag_factory.manifest.sql_words import MAX_SQL, ParserTired, parsed, problem_in, tokens_of, too_deep, too_large
 
 #: Iceberg's tables about a table.
 METADATA_TABLES = frozenset(
@@ -136,10 +136,9 @@ def read_query(sql: NeutralSql, catalogs: frozenset[str] = frozenset()) -> SqlRe
 
 
 def _read(sql: SqlText, catalogs: frozenset[str]) -> SqlReading:
-    parsed = _parsed(sql)
-    if isinstance(parsed, SqlProblem):
-        return SqlReading((parsed,))
-    statements = parsed
+    statements = _parsed(sql)
+    if isinstance(statements, SqlProblem):
+        return SqlReading((statements,))
     if not statements:
         return SqlReading((SqlProblem("DCP145", "the SQL is empty", "write a query"),))
     if len(statements) > 1:
@@ -149,6 +148,15 @@ def _read(sql: SqlText, catalogs: frozenset[str]) -> SqlReading:
     if not isinstance(tree, exp.Query | exp.Values):
         text = f"the SQL is {_kind(tree)}, and a transformation is a query"
         return SqlReading((SqlProblem("DCP145", text, "write a SELECT; tables are written by sinks", sql.origin(0)),))
+    try:
+        return _said(tree, sql, catalogs)
+    except RecursionError:
+        # Long chains of operators are read in a loop, but some of their properties one below the other.
+        return SqlReading((too_deep(),))
+
+
+def _said(tree: Any, sql: SqlText, catalogs: frozenset[str]) -> SqlReading:
+    """Return what a query says, from its syntax tree."""
     tables, problems = _tables(tree, sql, catalogs)
     columns = _columns(tree, sql)
     return SqlReading(
@@ -167,17 +175,17 @@ def _parsed(sql: SqlText, lead: str = "") -> list[Any] | SqlProblem:
     if problem is None:
         text = lead + sql.text
         try:
-            tokens = dialect().tokenize(text)
+            tokens = tokens_of(text)
             problem = problem_in(sql.text, tokens)
             if problem is None:
-                statements = dialect().parser().parse(tokens, text)
+                statements = parsed(text, tokens)
                 # What is left of a comment behind the last semicolon is no statement.
                 return [each for each in statements if each is not None and not isinstance(each, exp.Semicolon)]
             if problem.code != "DCP162" and problem.offset is not None:
                 problem = replace(problem, offset=max(0, problem.offset - len(lead)))
         except SqlglotError as error:
             problem = syntax_problem(error, sql.text, lead=len(lead))
-        except RecursionError:
+        except (RecursionError, ParserTired):
             problem = too_deep()
     return problem if problem.offset is None else replace(problem, offset=sql.origin(problem.offset))
 
@@ -190,10 +198,10 @@ def read_condition(sql: NeutralSql) -> tuple[SqlProblem, ...]:
 
 def _condition_problem(sql: SqlText) -> SqlProblem | None:
     lead = "SELECT 1 WHERE "
-    parsed = _parsed(sql, lead)
-    if isinstance(parsed, SqlProblem):
-        return parsed
-    tree, *others = parsed
+    statements = _parsed(sql, lead)
+    if isinstance(statements, SqlProblem):
+        return statements
+    tree, *others = statements
     clauses = {name for name, value in tree.args.items() if value and name not in {"kind", "expressions", "where"}}
     if others or clauses or not isinstance(tree, exp.Select):
         return SqlProblem("DCP145", "the filter is more than a condition", "write only what stands after WHERE")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from typing import Any
+
+from sqlglot.dialects.spark import Spark
 
 from dag_factory.manifest.sql_problems import SqlProblem
 
 #: The longest SQL text that is read, the most words and signs in it, and how deep its brackets may nest.
 MAX_SQL = 200_000
-MAX_WORDS = 40_000
+MAX_WORDS = 25_000
 MAX_NESTING = 100
 
 #: Functions that call into the driver's Java, whatever their arguments.
@@ -25,12 +26,42 @@ def too_large(text: str) -> SqlProblem | None:
     return SqlProblem("DCP163", message, "split it into several transformations, or put long lists into a table")
 
 
-@functools.cache
-def dialect() -> Any:
-    """Return Spark's dialect."""
-    from sqlglot.dialects.dialect import Dialect
+class ParserTired(Exception):  # noqa: N818 - no fault of the text alone
+    """The parser went back and forth too often."""
 
-    return Dialect.get_or_raise("spark")
+
+class _BoundedParser(Spark.Parser):  # type: ignore[misc]
+    """Spark's parser with a bound on its work: it tries several readings of some words, and of those inside of them again."""
+
+    left = 0
+
+    def _advance(self, times: int = 1) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise ParserTired
+        super()._advance(times)
+
+
+def tokens_of(text: str) -> list[Any]:
+    """Return the words of an SQL text.
+
+    :raises TokenError: when it ends inside of a quote or comment.
+    """
+    tokens: list[Any] = Spark().tokenize(text)
+    return tokens
+
+
+def parsed(text: str, tokens: list[Any]) -> list[Any]:
+    """Return the statements of an SQL text.
+
+    :param tokens: its words.
+    :raises ParseError: when it is no SQL.
+    :raises ParserTired: when the parser would take too long.
+    """
+    parser = _BoundedParser(dialect=Spark())
+    parser.left = 10_000 + 40 * len(tokens)
+    statements: list[Any] = parser.parse(tokens, text)
+    return statements
 
 
 def problem_in(text: str, tokens: list[Any]) -> SqlProblem | None:

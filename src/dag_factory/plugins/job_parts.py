@@ -90,7 +90,7 @@ def _spark_text(node: Node) -> str:
 def engine(node: Node | None) -> dict[str, Any]:
     """Return the ``engine`` of a manifest as :class:`~airflow_dcp_provider.model.job.EngineSpec`'s values."""
     found = plain(node, {})
-    return {"type": found.get("type", "spark-oss"), "version": found.get("version", "3.5"), "image": found.get("image")}
+    return {"type": found.get("type", "spark-oss"), "version": found.get("version"), "image": found.get("image")}
 
 
 def resources(node: Node | None) -> dict[str, Any]:
@@ -181,6 +181,6 @@ def tables(job: JobSpec) -> tuple[IcebergTable, ...]:
 
 def core_etl_job(job: JobSpec) -> CoreEtlJob:
     """Return the job with its fingerprint, which is taken over the unrendered spec."""
-    from airflow_dcp_provider.runner.identity import fingerprint
+    from airflow_dcp_provider.runner.identity import job_fingerprint
 
-    return CoreEtlJob(job, fingerprint(job.to_dict()))
+    return CoreEtlJob(job, job_fingerprint(job.to_dict()))

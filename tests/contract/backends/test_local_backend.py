@@ -5,19 +5,25 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.model.execution import FailureKind
+from airflow_dcp_provider.model.job import EngineSpec
 from airflow_dcp_provider.model.states import ExecutionState as State
+from airflow_dcp_provider.runner.backends.local import LocalBackend
 from airflow_dcp_provider.runner.backends.local_files import CANCEL, STATUS, AttemptFolder
 from airflow_dcp_provider.runner.backends.local_supervisor import supervise
 from tests.contract.backends.conftest import LocalRig
 from tests.contract.backends.test_backend import ended
-from tests.support.executions import cancellation, job, local_settings, request, wait_for
+from tests.support.executions import FAKE_SPARK_SUBMIT, cancellation, job, local_settings, request, wait_for
+from tests.support.spark_homes import a_spark
 
 
 @pytest.fixture
@@ -40,6 +46,49 @@ class TestDeadline:
         backend.create(asked)
         assert ended(backend, asked.ref).state is State.TIMEOUT
         assert rig.starts() == []
+
+
+class TestSpark:
+    """A job never runs on another Spark than it asks for, and what the machine lacks is said before there is an attempt."""
+
+    @pytest.mark.parametrize("version", ["4.1", "4.0.99", "9"])
+    def test_a_version_that_is_not_installed_starts_nothing(self, rig, backend, version):
+        spec = replace(job(), engine=EngineSpec(version=version))
+        asked = request(spec=spec)
+        before = everything(rig.home)
+        with pytest.raises(DcpEnvironmentError, match=f"{spec.manifest_id} asks for Spark {version}, ") as caught:
+            backend.create(asked)
+        assert caught.value.code == "DCP436"
+        assert caught.value.hint
+        assert backend.get(asked.ref) is None
+        assert everything(rig.home) == before
+        assert rig.starts() == []
+
+    def test_a_version_of_another_home_is_the_one_that_is_started(self, rig, tmp_path):
+        home = a_spark(tmp_path / "spark", "4.1.4")
+        script = f'#!/bin/sh\necho "SPARK_HOME=$SPARK_HOME"\nexec {sys.executable} {FAKE_SPARK_SUBMIT} "$@"\n'
+        (home / "bin" / "spark-submit").write_text(script)
+        asked = request(spec=replace(job(), engine=EngineSpec(version="4.1")))
+        backend = LocalBackend(rig.home, local_settings(rig.home, spark_homes=(str(home),), spark_submit=()))
+        backend.create(asked)
+        assert ended(backend, asked.ref).state is State.SUCCEEDED
+        log, _ = backend.read_log(asked.ref)
+        assert "Spark in one local process: version 4.1.4, " in log
+        assert f"SPARK_HOME={home}" in log
+
+    def test_one_that_is_gone_by_the_time_it_starts_fails_the_attempt(self, rig, tmp_path):
+        home = a_spark(tmp_path / "spark", "4.1.4")
+        settings = local_settings(rig.home, spark_homes=(str(home),), max_processes=1)
+        backend = LocalBackend(rig.home, settings)
+        holding = request("other", spec=job(hold=True))
+        backend.create(holding)
+        asked = request(spec=replace(job(), engine=EngineSpec(version="4.1")))
+        backend.create(asked)
+        (home / "jars" / "spark-core_2.13-4.1.4.jar").rename(home / "jars" / "spark-core_2.13-4.0.5.jar")
+        rig.release()
+        done = ended(backend, asked.ref)
+        assert (done.state, done.failure.kind, done.failure.code) == (State.FAILED, FailureKind.PLATFORM, "DCP436")
+        assert len(rig.starts()) == 1
 
 
 class TestLog:

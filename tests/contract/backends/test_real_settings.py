@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,18 +12,21 @@ import pytest
 from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
 from airflow_dcp_provider.embedded_catalog.server import CatalogServer
 from airflow_dcp_provider.model.execution import Attempt, FailureKind
-from airflow_dcp_provider.model.job import CoreEtlSpec, EtlJob, JobSpec, Sink, Transformation
+from airflow_dcp_provider.model.job import CoreEtlSpec, EngineSpec, EtlJob, JobSpec, Sink, Transformation
 from airflow_dcp_provider.model.states import ExecutionState as State
 from airflow_dcp_provider.runner.backends.iceberg_jar import iceberg_jar
 from airflow_dcp_provider.runner.backends.java import find_java
 from airflow_dcp_provider.runner.backends.local import LocalBackend
 from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
-from airflow_dcp_provider.runner.backends.spark_home import find_spark
+from airflow_dcp_provider.runner.backends.spark_home import choose_spark
 from tests.support.executions import request, wait_for
 
 pytestmark = pytest.mark.spark
 
 CACHE = Path(__file__).resolve().parents[3] / ".dcp" / "cache"
+
+#: What the job's manifest says; without it, nothing. ``make test-spark`` sets it.
+VERSION = os.environ.get("DCP_TEST_SPARK")
 
 #: Properties of a catalog, most of which no list of words would know for secrets.
 SECRETS = {"header.X-Tenant": "hush-tenant", "s3.secret-access-key": "hush-key", "custom.thing": "hush-thing"}
@@ -43,7 +47,12 @@ def backend(tmp_path: Path, catalog_home: tuple[Path, str]) -> LocalBackend:
         catalogs={"pedregal": {"type": "rest", "uri": catalog_home[1], **SECRETS}},
         spark_defaults={"spark.app.dcp.endpoint": "https://me:hush-address@example.com"},
     )
-    jar = iceberg_jar(settings.iceberg_jar, CACHE / "jars", find_java(settings.java), find_spark(settings.python))
+    jar = iceberg_jar(
+        settings.iceberg_jar,
+        CACHE / "jars",
+        find_java(settings.java),
+        choose_spark(VERSION or "", settings.python, settings.spark_homes).home,
+    )
     return LocalBackend(tmp_path / "home", replace(settings, iceberg_jar=str(jar)))
 
 
@@ -53,6 +62,7 @@ def run(backend: LocalBackend, query: str, **conf: str) -> Attempt:
         manifest_id="team/days",
         name="days",
         environment="local",
+        engine=EngineSpec(version=VERSION),
         spark_conf=conf,
         core_etl=CoreEtlSpec(job=EtlJob((), (Transformation("days", query),), (sink,))),
         rendered=True,

@@ -1,8 +1,12 @@
-"""The local backend with a real Spark, the embedded catalog and our own driver."""
+"""The local backend with a real Spark, the embedded catalog and our own driver.
+
+``make test-spark`` runs it for each version of Spark; the version is one that the manifest names, and the backend must find it.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,19 +14,31 @@ import pytest
 
 from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
 from airflow_dcp_provider.model.execution import Attempt, FailureKind
-from airflow_dcp_provider.model.job import CoreEtlSpec, DriverResources, EtlJob, JobSpec, ResourceSpec, Sink, Source, Transformation
+from airflow_dcp_provider.model.job import (
+    CoreEtlSpec,
+    DriverResources,
+    EngineSpec,
+    EtlJob,
+    JobSpec,
+    ResourceSpec,
+    Sink,
+    Source,
+    Transformation,
+)
 from airflow_dcp_provider.model.states import ExecutionState as State
 from airflow_dcp_provider.runner.backends.iceberg_jar import iceberg_jar
 from airflow_dcp_provider.runner.backends.java import find_java
 from airflow_dcp_provider.runner.backends.local import LocalBackend
 from airflow_dcp_provider.runner.backends.local_processes import processes_of
 from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
-from airflow_dcp_provider.runner.backends.spark_home import find_spark
+from airflow_dcp_provider.runner.backends.spark_home import choose_spark
 from tests.support.executions import request, wait_for
 
 pytestmark = pytest.mark.spark
 
 CACHE = Path(__file__).resolve().parents[3] / ".dcp" / "cache"
+#: What the job's manifest says; without it, nothing.
+VERSION = os.environ.get("DCP_TEST_SPARK")
 SECRET = "é 🚀 \\path\\ = : # !"
 
 
@@ -39,7 +55,8 @@ def backend(home: Path) -> LocalBackend:
     settings = LocalSettings.from_environment(
         cores=2, spark_defaults={"spark.app.dcp.test": SECRET, "spark.app.dcp.password": "hush"}
     )
-    jar = iceberg_jar(settings.iceberg_jar, CACHE / "jars", find_java(settings.java), find_spark(settings.python))
+    spark = choose_spark(VERSION or "", settings.python, settings.spark_homes)
+    jar = iceberg_jar(settings.iceberg_jar, CACHE / "jars", find_java(settings.java), spark.home)
     return LocalBackend(home, replace(settings, iceberg_jar=str(jar)))
 
 
@@ -49,6 +66,7 @@ def etl(query: str, memory: str, *sources: Source) -> JobSpec:
         manifest_id="team/days",
         name="days",
         environment="local",
+        engine=EngineSpec(version=VERSION),
         resources=ResourceSpec(driver=DriverResources(2, memory)),
         core_etl=CoreEtlSpec(job=EtlJob(sources, (Transformation("days", query),), (sink,))),
         rendered=True,
@@ -72,6 +90,7 @@ def test_a_job_writes_its_table(backend, home, tmp_path):
     done = run(backend, etl(query, "1g", source))
     log, _ = backend.read_log(done.ref)
     assert done.state is State.SUCCEEDED, log
+    assert f"version {VERSION or ''}" in log
     (sink,) = done.result["sinks"]
     assert (sink["table"], sink["result"], sink["rows"]) == ("pedregal.mart.days", "written", 2)
 

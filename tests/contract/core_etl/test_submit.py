@@ -84,3 +84,9 @@ def test_a_users_fault_has_its_exit_code(tmp_path: Path, server: CatalogServer, 
     code, result, output = submit(tmp_path, server, jar, {**document("SELECT 1", "bad"), "sinks": [{"name": "out"}]})
     assert (code, result["status"], result["error"]["code"], result["sinks"]) == (20, "failed", "DCP320", [])
     assert "Traceback" not in output
+
+
+def test_a_job_for_another_spark_is_not_run(tmp_path: Path, server: CatalogServer, jar: Path) -> None:
+    code, result, output = submit(tmp_path, server, jar, {**document("SELECT 1 AS id", "other"), "spark_version": "9.9"})
+    assert (code, result["status"], result["error"]["code"], result["sinks"]) == (20, "failed", "DCP436", [])
+    assert "is analysed" not in output

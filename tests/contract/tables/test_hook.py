@@ -120,6 +120,28 @@ def test_a_catalog_that_is_only_read_is_not_written(hook: IcebergTableHook, conn
     assert mine.execute(context) == {"mine.flights.daily": "created with 2 columns"}
 
 
+def test_a_table_that_its_own_job_reads_is_made_before_it_is_read(
+    hook: IcebergTableHook, conn_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = {"catalogs": {"pedregal": {"connection": conn_id, "mode": "write"}}}
+    monkeypatch.setenv("AIRFLOW_CONN_DCP_TEST", json.dumps({"conn_type": "dcp", "extra": extra}))
+    monkeypatch.setenv("AIRFLOW__DCP__ENVIRONMENT", "test")
+    context: Any = {"params": {}, "task_state_store": object()}
+    itself = {"catalog": "pedregal", "database": "flights", "table": "daily", "role": "source"}
+    declared = EnsureTablesOperator(task_id="declared", tables={"test": [itself, {**SPEC, "role": "sink"}]})
+    assert declared.execute(context) == {"pedregal.flights.daily": "created with 2 columns"}
+    assert declared.execute(context) == {"pedregal.flights.daily": "is as declared"}
+    other = {**itself, "table": "other"}
+    made_by_the_driver = EnsureTablesOperator(task_id="driver", tables={"test": [other, {**other, "role": "sink"}]})
+    with pytest.raises(AirflowFailException, match="the job that reads it is the one that makes it") as caught:
+        made_by_the_driver.execute(context)
+    assert "before the first run make the table" in str(caught.value)
+    missing = EnsureTablesOperator(task_id="missing", tables={"test": [other, {**SPEC, "role": "sink"}]})
+    with pytest.raises(AirflowFailException, match="DCP422") as caught:
+        missing.execute(context)
+    assert "run what makes it first" in str(caught.value)
+
+
 def test_the_table_operator_refuses_at_once_what_would_lose_data(hook: IcebergTableHook, conn_id: str) -> None:
     hook.ensure(SPEC)
     task = IcebergTableOperator(task_id="t", table="flights.daily", columns={"n": "long"}, iceberg_conn_id=conn_id)

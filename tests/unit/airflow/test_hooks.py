@@ -24,7 +24,6 @@ from airflow_dcp_provider.model.limits import Limits
 Define = Callable[..., None]
 
 WHOLE: dict[str, Any] = {
-    "allowed_spark_conf": ["spark.sql.legacy.timeParserPolicy"],
     "backend": "kubeflow",
     "clusters": [
         {
@@ -46,6 +45,8 @@ WHOLE: dict[str, Any] = {
     "catalog_secrets": {"pedregal": {"credential": "iceberg-prod/oauth"}},
     "image_registry": "registry.example.com/spark",
     "image_rules": {"3.5": "spark:3.5.5"},
+    "spark_version": "4.0",
+    "allowed_spark_conf": ["spark.hadoop.fs.s3a.*"],
     "image_policy": "digest",
     "allowed_registries": ["registry.example.com"],
     "image_core_etl": True,
@@ -89,6 +90,8 @@ def test_reads_every_field(connection: Define) -> None:
         clusters=(Cluster("eu-1", "k8s_eu_1", "eu", 2.0, ("3.5", "4.0"), "spark"),),
         namespace_template="jobs-{team}-{environment}",
         images=Images("registry.example.com/spark", {"3.5": "spark:3.5.5"}, "digest", ("registry.example.com",), core_etl=True),
+        spark_version="4.0",
+        allowed_spark_conf=("spark.hadoop.fs.s3a.*",),
         service_account="spark",
         limits=Limits(2, "64g", None, "8g", 50, 20),
         ttl_seconds=7200,
@@ -108,7 +111,6 @@ def test_reads_every_field(connection: Define) -> None:
         sweep=True,
         live_logs=3,
         catalog_secrets={"pedregal": {"credential": SecretKey("iceberg-prod", "oauth")}},
-        allowed_spark_conf=("spark.sql.legacy.timeParserPolicy",),
     )
 
 
@@ -252,6 +254,15 @@ def test_the_local_backend_runs_and_the_others_say_that_they_cannot(home: Path, 
     connection("dcp_test", {"backend": "yarn"})
     assert DcpHook("dcp_test").test_connection()[0] is False
     assert DcpHook("dcp_local").test_connection() == (True, "environment local runs on the backend local")
+
+
+def test_local_sparks_come_from_the_configuration_and_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DCP_HOME", str(tmp_path))
+    monkeypatch.setenv("DCP_LOCAL_SPARK_HOMES", "/opt/a")
+    backend = runner_for(Environment("local", spark_version="4.0")).backend
+    assert (backend._settings.spark_homes, backend._settings.spark_version) == (("/opt/a",), "4.0")
+    monkeypatch.setenv("AIRFLOW__DCP__SPARK_HOMES", "/opt/b:/opt/c")
+    assert runner_for(Environment("local")).backend._settings.spark_homes == ("/opt/b", "/opt/c")
 
 
 def test_airflows_own_test_knows_the_fields_and_not_the_name(home: Path, connection: Define) -> None:

@@ -10,8 +10,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from dev.image import build_arguments
 
 from airflow_dcp_provider.core_etl.bundle import build_zip
+from airflow_dcp_provider.model.spark_versions import DEFAULT_SPARK_VERSION, SPARK_VERSIONS, SparkVersion
 from airflow_dcp_provider.runner.backends.kubernetes.driver_files import IMAGE_MAIN
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
@@ -38,6 +40,44 @@ def test_every_version_is_a_build_argument() -> None:
     code = [line for line in TEXT.splitlines() if not line.startswith(("#", "ARG "))]
     assert [line for line in code if re.search(r"\d+\.\d+", line)] == []
     assert "latest" not in "\n".join(code)
+
+
+@pytest.mark.parametrize("row", SPARK_VERSIONS.values(), ids=lambda row: row.name)
+def test_each_version_of_spark_is_a_set_of_arguments(row: SparkVersion) -> None:
+    """The defaults are those of the default version; the documents' table has each row."""
+    known = dict(re.findall(r"^ARG (\w+)=(\S+)$", TEXT, re.MULTILINE))
+    arguments = build_arguments(row)
+    assert set(arguments) <= set(known)
+    if row.name == DEFAULT_SPARK_VERSION:
+        assert {key: known[key] for key in arguments} == arguments
+    page = (DEPLOY.parent / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    assert f"| {row.name} | `{' '.join(f'{key}={value}' for key, value in arguments.items())}` |" in page
+    operating = (DEPLOY.parent / "docs" / "operating.md").read_text(encoding="utf-8")
+    java = f"{row.javas[0]} ({' and '.join(map(str, row.javas[1:]))} work{'s' if len(row.javas) == 2 else ''})"
+    assert f"| `{row.name}` | {row.pyspark}, Scala {row.scala} | {row.iceberg} | {java} |" in operating
+
+
+@pytest.mark.parametrize(
+    ("arguments", "jars"),
+    [
+        ({}, ("spark-connect_2.12:3.5.7", "unitycatalog-spark_2.12:0.2.0", "aws-java-sdk-bundle:1.12.262")),
+        (build_arguments(SPARK_VERSIONS["4.1"]), ("awssdk:bundle:", "runtime-4.1_2.13:1.12.0")),
+        ({"UNITY_CATALOG_VERSION": ""}, ("spark-connect_2.12:3.5.7",)),
+    ],
+)
+def test_the_connectors_are_those_of_the_version(arguments: dict[str, str], jars: tuple[str, ...], tmp_path: Path) -> None:
+    """The stage's own command, with a Maven that only says what it is asked for."""
+    (command,) = re.findall(r"^RUN (unity=.*?)(?=\n\n)", TEXT, re.MULTILINE | re.DOTALL)
+    maven = tmp_path / "mvn"
+    maven.write_text('#!/bin/sh\necho "$@"\n')
+    maven.chmod(0o755)
+    variables = {**dict(re.findall(r"^ARG (\w+)=(\S+)$", TEXT, re.MULTILINE)), **arguments, "PATH": f"{tmp_path}:/bin:/usr/bin"}
+    script = command.replace("\\\n", " ")
+    done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, check=True, env=variables)
+    for jar in jars:
+        assert jar in done.stdout
+    assert ("spark-connect" in done.stdout) == (variables["SPARK_VERSION"].startswith("3."))
+    assert ("unitycatalog" in done.stdout) == bool(variables["UNITY_CATALOG_VERSION"])
 
 
 def test_images_and_jars_name_no_host() -> None:
@@ -101,6 +141,16 @@ def test_the_script_builds_from_digests(tmp_path: Path, given: str) -> None:
     looked_up = asked.read_text().split()
     assert looked_up[-2:] == ["maven:3.9-eclipse-temurin-17", "eclipse-temurin:17-jre-jammy"]
     assert len(looked_up) == (2 if given else 3)
+
+
+def test_the_script_hands_the_versions_on(tmp_path: Path) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\nif [ "$1" = buildx ]; then echo sha256:{DIGEST}; else printf "%s\\n" "$@"; fi\n')
+    docker.chmod(0o755)
+    arguments = build_arguments(SPARK_VERSIONS["4.1"])
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", **arguments}
+    done = subprocess.run([str(DEPLOY / "build.sh"), "x"], capture_output=True, text=True, check=True, env=environment)
+    assert {f"{key}={value}" for key, value in arguments.items()} <= set(done.stdout.splitlines())
 
 
 def test_the_script_stops_where_no_digest_is_found(tmp_path: Path) -> None:

@@ -186,6 +186,14 @@ def test_why_no_cluster_fits(change: Callable[[Cluster], Cluster | None], said: 
     assert "dcp_prod" in caught.value.hint
 
 
+def test_a_cluster_is_chosen_for_the_environments_version_where_the_job_names_none() -> None:
+    clusters = tuple(replace(each, spark_versions=("4.0" if each.name == "eu-1" else "3.5",)) for each in CLUSTERS)
+    environment = replace(PROD, clusters=clusters, spark_version="4.0")
+    assert place(World(), environment=environment).cluster.name == "eu-1"
+    other = place(World(), environment=environment, job=replace(JOB, engine=EngineSpec(version="3.5")))
+    assert other.cluster.name != "eu-1"
+
+
 @pytest.mark.parametrize("first_try", [True, False])
 def test_the_only_cluster_is_not_asked(*, first_try: bool) -> None:
     only = replace(PROD, clusters=CLUSTERS[:1])

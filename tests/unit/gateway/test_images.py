@@ -14,7 +14,7 @@ DIGEST = f"@sha256:{'0' * 64}"
 REGISTRY = "registry.example.com/spark-platform"
 
 
-def image(images: Images, version: str = "3.5", named: str | None = None) -> str:
+def image(images: Images, version: str | None = "3.5", named: str | None = None) -> str:
     job = JobSpec("growth/daily", "daily", "prod", engine=EngineSpec("spark-oss", version, named))
     return image_for(job, Environment("prod", backend="kubeflow", images=images))
 
@@ -33,6 +33,14 @@ def image(images: Images, version: str = "3.5", named: str | None = None) -> str
 def test_the_nearest_rule_gives_the_image(rules: dict[str, str], version: str, expected: str) -> None:
     assert image(Images(REGISTRY, rules), version) == f"{REGISTRY}/{expected}"
     assert image(Images("", rules), version) == expected
+
+
+def test_a_job_without_a_version_gets_the_image_of_the_environments() -> None:
+    rules = {"3.5": "a:1", "4.0": "b:1", "default": "c:1"}
+    assert image(Images(rules=rules), None) == "a:1"
+    job = JobSpec("growth/daily", "daily", "prod")
+    assert image_for(job, Environment("prod", backend="kubeflow", images=Images(rules=rules), spark_version="4.0")) == "b:1"
+    assert image_for(job, Environment("prod", backend="kubeflow", images=Images(rules=rules), spark_version="4.1")) == "c:1"
 
 
 @pytest.mark.parametrize(

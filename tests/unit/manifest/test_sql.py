@@ -114,3 +114,68 @@ def test_what_is_no_condition(condition: str, code: str) -> None:
     neutral = neutral_sql(condition, {})
     assert neutral is not None
     assert [problem.code for problem in read_condition(neutral)] == [code]
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT /*+ BROADCAST(v) */ * FROM d.a JOIN d.b v", ["d.a", "d.b"]),
+        ("SELECT /*+ BROADCASTJOIN(x), MAPJOIN(y), MERGE(z), SHUFFLE_MERGE(q) */ * FROM d.a", ["d.a"]),
+        ("SELECT /*+ SHUFFLE_HASH(a), SHUFFLE_REPLICATE_NL(b), MERGEJOIN(c) */ * FROM d.a", ["d.a"]),
+        ("SELECT /*+ REPARTITION(3, c), COALESCE(1), REBALANCE(c), REPARTITION_BY_RANGE(c) */ * FROM d.a", ["d.a"]),
+        ("SELECT * FROM (SELECT /*+ BROADCAST(z) */ * FROM d.a) x", ["d.a"]),
+        ("SELECT * FROM d.t.snapshots", ["d.t.snapshots"]),
+        ("SELECT * FROM c.d.t.files JOIN d.t.history", ["c.d.t.files", "d.t.history"]),
+        ("SELECT * FROM d.t TABLESAMPLE (10 PERCENT) s", ["d.t"]),
+        ("SELECT * FROM d.t TABLESAMPLE (5 ROWS) JOIN d.u", ["d.t", "d.u"]),
+        ("SELECT * FROM d.t PIVOT (sum(a) FOR b IN ('x', 'y'))", ["d.t"]),
+        ("SELECT * FROM d.t UNPIVOT (x FOR y IN (b, c))", ["d.t"]),
+        ("SELECT c FROM d.t LATERAL VIEW OUTER explode(a.b.c) x AS c LATERAL VIEW posexplode(d) y", ["d.t"]),
+        ("SELECT * FROM d.t, LATERAL (SELECT * FROM d.u)", ["d.t", "d.u"]),
+        ("SELECT * FROM range(1, 2) r, explode(array(1)) x, stack(2, 1, 2), d.t", ["d.t"]),
+        ("VALUES (1), (2)", []),
+        ("SELECT a.b.c.d.e, d.t.x FROM d.t", ["d.t"]),
+        ("WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT * FROM r", []),
+        ("SELECT id FROM d.t;", ["d.t"]),
+        ("SELECT id FROM d.t;\n-- end of file", ["d.t"]),
+        ("SELECT id FROM d.t; /* a */ ; -- b\n", ["d.t"]),
+        ("-- first\nSELECT id FROM d.t", ["d.t"]),
+        ("SELECT id\r\nFROM d.t\r\n", ["d.t"]),
+    ],
+)
+def test_forms_that_name_no_further_table(sql: str, expected: list[str]) -> None:
+    assert tables(sql) == expected
+
+
+def test_a_metadata_table_belongs_to_its_table() -> None:
+    first, second = reading("SELECT * FROM raw.events.snapshots JOIN lake.raw.events.partitions").tables
+    assert (first.catalog, first.database, first.table, first.metadata) == ("", "raw", "events", "snapshots")
+    assert (second.catalog, second.database, second.table, second.metadata) == ("lake", "raw", "events", "partitions")
+
+
+def test_behind_a_known_catalog_a_table_may_be_called_files() -> None:
+    neutral = neutral_sql("SELECT * FROM lake.raw.files JOIN other.raw.files", {})
+    assert neutral is not None
+    first, second = read_query(neutral, frozenset({"lake"})).tables
+    assert (first.catalog, first.database, first.table, first.metadata) == ("lake", "raw", "files", "")
+    assert (second.database, second.table, second.metadata) == ("other", "raw", "files")
+
+
+def test_tables_of_every_branch_are_read_each_once() -> None:
+    sql = "SELECT id FROM {% if ds > '2024' %}raw.a{% elif ds > '2023' %}raw.b{% else %}raw.c{% endif %} JOIN raw.d"
+    assert [table.full_name for table in reading(sql).tables] == ["raw.a", "raw.b", "raw.c", "raw.d"]
+    assert not any(table.dynamic for table in reading(sql).tables)
+    assert reading(sql).columns == ("id",)
+
+
+def test_a_mistake_in_one_branch_is_shown_at_its_place() -> None:
+    sql = "SELECT id FROM {% if ds > '2024' %}raw.a{% else %}raw.b WHERE{% endif %}"
+    (problem,) = reading(sql).problems
+    assert problem.code == "DCP144"
+    assert problem.offset is not None
+    assert sql[problem.offset :].startswith("WHERE")
+
+
+def test_columns_that_branches_do_not_share_are_not_known() -> None:
+    assert reading("SELECT a{% if ds %}, b{% endif %} FROM t").columns is None
+    assert reading("SELECT {% for c in ['a', 'b'] %}{{ c }}{{ ', ' if not loop.last }}{% endfor %} FROM t").columns == ("a", "b")

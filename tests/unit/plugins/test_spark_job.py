@@ -6,7 +6,7 @@ import pytest
 
 from airflow_dcp_provider.model.errors import ManifestError, Position
 from airflow_dcp_provider.model.job import EngineSpec, ExecutorResources, RetryPolicy, Sink, Source
-from airflow_dcp_provider.runner.identity import fingerprint
+from airflow_dcp_provider.runner.identity import job_fingerprint
 from dag_factory.compiled import CompileSettings, compile_manifest
 from dag_factory.plugins.registry import load_registry
 from dag_factory.primitives.capabilities import ActualState, Creatable, capability
@@ -59,7 +59,7 @@ def test_the_fingerprint_is_that_of_the_unrendered_job(compile_files: Compile) -
     compiled = compile_files({"job.yaml": SPARK_JOB})
     assert compiled is not None
     job = compiled.jobs["local"]
-    assert job.fingerprint == fingerprint(job.job.to_dict())
+    assert job.fingerprint == job_fingerprint(job.job.to_dict())
     assert "{{ ds }}" in str(job.job.core_etl.job.sources[0].filter)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_dcp_provider.model.job import CoreEtlSpec, DriverResources, EtlJob, ResourceSpec, Sink, Source
+from airflow_dcp_provider.model.job import CoreEtlSpec, DriverResources, EngineSpec, EtlJob, ResourceSpec, Sink, Source
 from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
 from airflow_dcp_provider.runner.backends.spark_command import (
     Places,
@@ -127,6 +127,11 @@ def test_the_drivers_document_is_the_architectures():
         "sinks",
     ]
     assert document["sinks"][0]["table"] == "t"
+
+
+def test_the_driver_is_told_which_spark_the_manifest_names():
+    document = driver_job_spec(request(spec=replace(job(), engine=EngineSpec(version="4.1"))))
+    assert document["spark_version"] == "4.1"
 
 
 def test_properties_are_escaped():

@@ -1,4 +1,4 @@
-"""Finds the Iceberg runtime jar for Spark: a path, a Maven coordinate that is fetched once, or a Python package that carries it."""
+"""Finds the Iceberg runtime for a Spark: a path, a Maven coordinate that is fetched once, or a Python package that carries it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from importlib import metadata
 from pathlib import Path
 
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.model.spark_versions import SPARK_VERSIONS
 from airflow_dcp_provider.runner.backends.java import Java
+from airflow_dcp_provider.runner.backends.spark_home import Spark, spark_at
 from airflow_dcp_provider.runner.locks import locked
 
 _COORDINATE = re.compile(r"([\w.-]+):([\w.-]+):([\w.-]+)")
+_RUNTIME = re.compile(r"iceberg-spark-runtime-(\d+\.\d+)_(\d+\.\d+)")
 _PACKAGE = "package:"
 
 #: Seconds that a download may take.
@@ -22,23 +25,28 @@ _FETCH_PATIENCE = 600.0
 def iceberg_jar(setting: str, jars: Path, java: Java, spark_home: Path) -> Path:
     """Return the path of the jar that ``setting`` means; a Maven coordinate is fetched into ``jars`` the first time.
 
-    :param setting: a path, ``group:artifact:version``, or ``package:<distribution>``.
+    :param setting: as :func:`jar_for` reads it.
     :param jars: folder that fetched jars are kept in.
-    :param spark_home: pyspark's folder; its own Ivy fetches.
-    :raises DcpEnvironmentError: DCP442 when there is no such jar or it cannot be fetched.
+    :param spark_home: the Spark that the jar is for; its own Ivy fetches.
+    :raises DcpEnvironmentError: DCP442 when there is no such jar or it cannot be fetched, DCP437 and DCP438 as :func:`jar_for`.
     """
-    if setting.startswith(_PACKAGE):
-        return _packaged(setting.removeprefix(_PACKAGE))
-    match = _COORDINATE.fullmatch(setting)
+    spark = spark_at(spark_home)
+    if spark is None:
+        raise DcpEnvironmentError(f"there is no Spark in {spark_home}", code="DCP443", hint="install pyspark again")
+    choice = jar_for(setting, spark)
+    match = _COORDINATE.fullmatch(choice)
     if not match:
-        path = Path(setting).expanduser()
+        path = _packaged(choice.removeprefix(_PACKAGE)) if choice.startswith(_PACKAGE) else Path(choice).expanduser().resolve()
         if not path.is_file():
             raise DcpEnvironmentError(
                 f"the Iceberg jar {path} is not there",
                 code="DCP442",
                 hint="set the jar to a path, a Maven coordinate or package:<distribution>",
             )
-        return path.resolve()
+        if not _fits(path.name, spark):
+            # A package's name says nothing of what it carries.
+            raise _other_spark(path.name, spark)
+        return path
     _, artifact, version = match.groups()
     jar = jars / f"{artifact}-{version}.jar"
     if not jar.is_file():
@@ -48,6 +56,46 @@ def iceberg_jar(setting: str, jars: Path, java: Java, spark_home: Path) -> Path:
             if not jar.is_file():
                 _fetch(match.groups(), jar, java, spark_home)
     return jar
+
+
+def jar_for(setting: str, spark: Spark) -> str:
+    """Return the part of ``setting`` that is for ``spark``; where nothing is set, the tested runtime's Maven coordinate.
+
+    :param setting: a path, ``group:artifact:version``, or ``package:<distribution>``; several with commas between, one for each
+        Spark. A runtime whose name says another version of Spark or Scala is never taken.
+    :raises DcpEnvironmentError: DCP437 when all of them are for other versions, DCP438 when nothing is set and no runtime is
+        known for this version.
+    """
+    choices = [part.strip() for part in setting.split(",") if part.strip()]
+    if not choices:
+        row = SPARK_VERSIONS.get(spark.line)
+        if row is None:
+            raise DcpEnvironmentError(
+                f"no Iceberg runtime is known for Spark {spark.version}",
+                code="DCP438",
+                hint=f"use Spark {', '.join(SPARK_VERSIONS)}, or name a runtime in [dcp] iceberg_jar or DCP_LOCAL_ICEBERG_JAR",
+            )
+        return row.iceberg_jar
+    for choice in choices:
+        if _fits(choice, spark):
+            return choice
+    raise _other_spark(", ".join(choices), spark)
+
+
+def _fits(name: str, spark: Spark) -> bool:
+    """Whether a runtime is for ``spark``, as far as its name says."""
+    match = _RUNTIME.search(name.rpartition("/")[2])
+    return match is None or (match[1], match[2]) == (spark.line, spark.scala)
+
+
+def _other_spark(names: str, spark: Spark) -> DcpEnvironmentError:
+    row = SPARK_VERSIONS.get(spark.line)
+    advice = f"add one for it, with a comma between, for example {row.iceberg_jar}" if row else "name a runtime for this Spark"
+    return DcpEnvironmentError(
+        f"the job runs on Spark {spark.version} (Scala {spark.scala}), and the Iceberg runtime that is set is for another: {names}",
+        code="DCP437",
+        hint=f"{advice}; or leave [dcp] iceberg_jar and DCP_LOCAL_ICEBERG_JAR empty, then the fitting one is fetched",
+    )
 
 
 def _packaged(distribution: str) -> Path:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
+from airflow_dcp_provider.model.spark_versions import DEFAULT_SPARK_VERSION, SPARK_VERSIONS, release_line
 
 _GET_ONE = "install a Java 17 runtime (for example Debian's openjdk-17-jre-headless), or set JAVA_HOME to where one is"
 
-#: Major versions that Spark 3.5 runs on.
-_FITTING = (11, 17, 21)
+_DEFAULT = SPARK_VERSIONS[DEFAULT_SPARK_VERSION]
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,18 @@ class Java:
         return self.home / "bin" / "java"
 
 
-def find_java(setting: str = "", environment: Mapping[str, str] | None = None) -> Java:
+def find_java(
+    setting: str = "",
+    environment: Mapping[str, str] | None = None,
+    *,
+    spark: str = _DEFAULT.pyspark,
+    javas: tuple[int, ...] = _DEFAULT.javas,
+) -> Java:
     """Return the Java to use: the setting's, ``JAVA_HOME``'s, or the PATH's.
 
     :param setting: a Java home, or empty.
+    :param spark: the version of the Spark that it is for.
+    :param javas: the major versions that this Spark runs on, the recommended one first.
     :raises DcpEnvironmentError: DCP440 when there is none where it should be, DCP441 when it is of a version that Spark cannot use.
     """
     known = os.environ if environment is None else environment
@@ -44,18 +52,21 @@ def find_java(setting: str = "", environment: Mapping[str, str] | None = None) -
                 raise DcpEnvironmentError(
                     f"{origin} says that Java is in {home}, but {home}/bin/java is not there", code="DCP440", hint=_GET_ONE
                 )
-            return _checked(Path(home))
+            return _checked(Path(home), spark, javas)
     if command := shutil.which("java", path=known.get("PATH")):
-        return _checked(Path(command).resolve().parent.parent)
+        return _checked(Path(command).resolve().parent.parent, spark, javas)
     raise DcpEnvironmentError("no Java was found", code="DCP440", hint=_GET_ONE)
 
 
-def _checked(home: Path) -> Java:
+def _checked(home: Path, spark: str, javas: tuple[int, ...]) -> Java:
     version = _version(home)
-    major = int(version.split(".")[0])
-    if major not in _FITTING:
+    if int(version.split(".")[0]) not in javas:
+        recommended, *others = javas
         raise DcpEnvironmentError(
-            f"the Java in {home} is version {version}; Spark 3.5 needs 17 (11 and 21 work)", code="DCP441", hint=_GET_ONE
+            f"the Java in {home} is version {version}; Spark {release_line(spark)} needs {recommended} "
+            f"({' and '.join(str(other) for other in others)} {'work' if len(others) > 1 else 'works'} too)",
+            code="DCP441",
+            hint=_GET_ONE,
         )
     return Java(home, version)
 

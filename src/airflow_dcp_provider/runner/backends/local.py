@@ -14,8 +14,8 @@ from typing import Any
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, ExecutionError
 from airflow_dcp_provider.model.execution import Attempt, AttemptRef, AttemptRequest, Cancellation, Failure
 from airflow_dcp_provider.model.home import private_home
+from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.states import ExecutionState
-from airflow_dcp_provider.runner.backends.java import find_java
 from airflow_dcp_provider.runner.backends.local_files import (
     CANCEL,
     CLAIM,
@@ -30,7 +30,7 @@ from airflow_dcp_provider.runner.backends.local_files import (
 from airflow_dcp_provider.runner.backends.local_processes import clean_environment
 from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
 from airflow_dcp_provider.runner.backends.local_verdict import is_final, settle
-from airflow_dcp_provider.runner.backends.spark_home import find_spark
+from airflow_dcp_provider.runner.backends.machine_check import check_machine
 
 #: Seconds that a supervisor may take to say that it has taken an attempt over.
 _START_PATIENCE = 60.0
@@ -53,13 +53,13 @@ class LocalBackend:
         """Start the attempt exactly once and return at once; see :meth:`Backend.create`.
 
         :raises ExecutionError: DCP310 when the attempt's folder belongs to another owner.
-        :raises DcpEnvironmentError: DCP440 to DCP448 when this machine cannot run it; nothing was created then.
+        :raises DcpEnvironmentError: DCP436 to DCP448 when this machine cannot run it, for example because it lacks the Spark that
+            the job asks for; nothing was created then.
         """
         folder = self._folder(request.ref)
         if not folder.exists():
             # What is surely missing is said now, to whoever submits, and not by an attempt that fails.
-            find_java(self._settings.java)
-            find_spark(self._settings.python)
+            check_machine(JobSpec.from_dict(request.job), self._settings)
             private_home(self._home)
             folder.make(request.to_dict(), self._settings.to_dict())
         existing = folder.request()
@@ -154,6 +154,7 @@ class LocalBackend:
             environment = clean_environment(os.environ, self._settings.pass_environment)
             why = ""
             try:
+                (folder.path / SUPERVISOR_LOG).touch(mode=0o600)
                 with (folder.path / SUPERVISOR_LOG).open("ab") as log:
                     done = subprocess.run(
                         command,

@@ -13,9 +13,6 @@ from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.quantities import memory_bytes
 from airflow_dcp_provider.runner.machine import usable_memory
 
-#: The jar that this version is tested with.
-DEFAULT_ICEBERG_JAR = "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.11.0"
-
 _ARCHIVE_MODES = ("use", "make", "off")
 
 
@@ -24,8 +21,11 @@ class LocalSettings:
     """Settings of the local backend.
 
     :param java: a Java home; empty for ``JAVA_HOME`` or ``java`` on the PATH.
-    :param iceberg_jar: a path, a Maven coordinate, or ``package:<distribution>`` for an installed package that carries the jar.
-    :param python: the Python that runs the driver; empty for this one. It needs pyspark.
+    :param iceberg_jar: a path, a Maven coordinate, or ``package:<distribution>`` for an installed package that carries the jar;
+        several with commas between, one for each Spark. Empty for the runtime that this version is tested with.
+    :param python: the Python that runs the driver; empty for this one. Its pyspark is the Spark of jobs that name no version.
+    :param spark_homes: where further Sparks are: homes of Sparks, or virtual environments (or Pythons) with pyspark.
+    :param spark_version: the version of jobs that name none; empty for the first Spark that is installed.
     :param spark_submit: the command that takes ``spark-submit``'s arguments; empty for pyspark's own.
     :param max_processes: how many Sparks run at once on this host; further attempts wait.
     :param memory_limit: bytes that one Spark may use; 0 for three quarters of the machine's memory.
@@ -41,8 +41,10 @@ class LocalSettings:
     """
 
     java: str = ""
-    iceberg_jar: str = DEFAULT_ICEBERG_JAR
+    iceberg_jar: str = ""
     python: str = ""
+    spark_homes: tuple[str, ...] = ()
+    spark_version: str = ""
     spark_submit: tuple[str, ...] = ()
     max_processes: int = 2
     memory_limit: int = 0
@@ -60,7 +62,8 @@ class LocalSettings:
         """Return the settings that environment variables give.
 
         ``DCP_LOCAL_JAVA``, ``DCP_LOCAL_ICEBERG_JAR``, ``DCP_LOCAL_PYTHON``, ``DCP_LOCAL_MAX_PROCESSES``, ``DCP_LOCAL_MEMORY_LIMIT``
-        (like ``4g``), ``DCP_LOCAL_CORES``, ``DCP_LOCAL_CLASS_ARCHIVE``, ``DCP_LOCAL_SPARK_UI`` (``true`` or ``false``).
+        (like ``4g``), ``DCP_LOCAL_CORES``, ``DCP_LOCAL_CLASS_ARCHIVE``, ``DCP_LOCAL_SPARK_UI`` (``true`` or ``false``),
+        ``DCP_LOCAL_SPARK_HOMES`` (a list like PATH). ``SPARK_HOME`` is one more place of a Spark, the last.
 
         :param environment: the variables; None for this process's own.
         :param changes: fields that the caller sets itself.
@@ -80,7 +83,10 @@ class LocalSettings:
                     code="DCP447",
                     hint="correct the variable or remove it",
                 ) from error
-        return cls(**{**found, **changes})
+        settings = {**found, **changes}
+        if home := known.get("SPARK_HOME", ""):
+            settings["spark_homes"] = (*settings.get("spark_homes", ()), home)
+        return cls(**settings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-ready values. They may hold credentials of catalogs."""
@@ -95,6 +101,7 @@ class LocalSettings:
                 "spark_submit": tuple(data.get("spark_submit") or ()),
                 "allowed_spark_conf": tuple(data.get("allowed_spark_conf") or ()),
                 "pass_environment": tuple(data.get("pass_environment") or ()),
+                "spark_homes": tuple(data.get("spark_homes") or ()),
             }
         )
 
@@ -120,6 +127,11 @@ def _mode(text: str) -> str:
     return text
 
 
+def places(text: str) -> tuple[str, ...]:
+    """Return the places of a list like PATH."""
+    return tuple(part for part in text.split(os.pathsep) if part)
+
+
 def _flag(text: str) -> bool:
     if text.lower() not in {"true", "false"}:
         raise ValueError("it must be true or false")
@@ -130,6 +142,7 @@ _READERS: dict[str, Any] = {
     "java": str,
     "iceberg_jar": str,
     "python": str,
+    "spark_homes": places,
     "max_processes": _count,
     "memory_limit": memory_bytes,
     "cores": _count,

@@ -25,7 +25,6 @@ from airflow_dcp_provider.model.states import ExecutionState
 from airflow_dcp_provider.runner.backends import local_exec
 from airflow_dcp_provider.runner.backends.class_archive import ClassArchive, class_archive
 from airflow_dcp_provider.runner.backends.iceberg_jar import iceberg_jar
-from airflow_dcp_provider.runner.backends.java import find_java
 from airflow_dcp_provider.runner.backends.local_files import (
     CANCEL,
     DRIVER_LOG,
@@ -44,6 +43,7 @@ from airflow_dcp_provider.runner.backends.local_processes import end_processes
 from airflow_dcp_provider.runner.backends.local_secrets import hand_over, without_secrets
 from airflow_dcp_provider.runner.backends.local_settings import LocalSettings
 from airflow_dcp_provider.runner.backends.local_verdict import conclude, is_final, settle
+from airflow_dcp_provider.runner.backends.machine_check import check_machine
 from airflow_dcp_provider.runner.backends.spark_command import (
     Places,
     SparkCommand,
@@ -52,7 +52,7 @@ from airflow_dcp_provider.runner.backends.spark_command import (
     properties_text,
     spark_command,
 )
-from airflow_dcp_provider.runner.backends.spark_home import find_spark
+from airflow_dcp_provider.runner.backends.spark_home import Spark
 from airflow_dcp_provider.runner.locks import locked
 
 #: How often the driver, a cancellation and the deadline are looked at, in seconds.
@@ -62,6 +62,7 @@ _INTERVAL = 0.1
 @dataclass(frozen=True)
 class _Prepared:
     command: SparkCommand
+    spark: Spark
     archive: ClassArchive
     ui_url: str
     secrets: dict[str, str]
@@ -165,11 +166,10 @@ def _prepare(
     from airflow_dcp_provider.core_etl import bundle
 
     _say(folder, "looking for Java, Spark and the Iceberg jar")
-    java = find_java(settings.java)
-    spark_home = find_spark(settings.python)
-    jar = iceberg_jar(settings.iceberg_jar, home / "jars", java, spark_home)
-    archive = class_archive(home / "cache", folder.path, settings.class_archive, java=java, spark_home=spark_home, jar=jar)
     job = JobSpec.from_dict(request.job)
+    spark, java = check_machine(job, settings)
+    jar = iceberg_jar(settings.iceberg_jar, home / "jars", java, spark.home)
+    archive = class_archive(home / "cache", folder.path, settings.class_archive, java=java, spark_home=spark.home, jar=jar)
     catalog_uri = ""
     if embedded_aliases(job.core_etl.job, settings):
         from airflow_dcp_provider.embedded_catalog.server import CatalogServer
@@ -181,7 +181,7 @@ def _prepare(
         (folder.path / name).mkdir(exist_ok=True)
     places = Places(
         folder=folder.path,
-        spark_home=spark_home,
+        spark_home=spark.home,
         java_home=java.home,
         jar=jar,
         main=bundle.lay_driver(folder.path / SCRATCH),
@@ -198,7 +198,7 @@ def _prepare(
     properties.write_text(properties_text(plain), encoding="ascii")
     variables = hand_over(secrets, folder.path / SCRATCH / "secrets")
     ui_url = f"http://127.0.0.1:{places.ui_port}" if places.ui_port else ""
-    return _Prepared(command, archive, ui_url, variables)
+    return _Prepared(command, spark, archive, ui_url, variables)
 
 
 def _launch(folder: AttemptFolder, prepared: _Prepared, stack: contextlib.ExitStack) -> subprocess.Popen[bytes]:
@@ -206,7 +206,8 @@ def _launch(folder: AttemptFolder, prepared: _Prepared, stack: contextlib.ExitSt
     log = stack.enter_context((folder.path / DRIVER_LOG).open("ab"))
     properties = prepared.command.properties
     log.write(
-        f"Spark in one local process: {properties['spark.master']}, {properties['spark.driver.memory']} of memory; "
+        f"Spark in one local process: version {prepared.spark.version}, {properties['spark.master']}, "
+        f"{properties['spark.driver.memory']} of memory; "
         "sizes and numbers of executors do not apply here\n".encode()
     )
     log.flush()

@@ -31,6 +31,9 @@ _DEFAULTS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.catalogImplementation": "in-memory",
     "spark.eventLog.enabled": "true",
+    # One file of plain lines, whatever a version of Spark has for its default.
+    "spark.eventLog.rolling.enabled": "false",
+    "spark.eventLog.compress": "false",
 }
 
 
@@ -135,7 +138,7 @@ def embedded_aliases(job: EtlJob, settings: LocalSettings) -> tuple[str, ...]:
 
 def driver_job_spec(request: AttemptRequest) -> dict[str, Any]:
     """Return the JSON document that the driver reads (``The driver's contract`` in ``docs/architecture.md``)."""
-    job = JobSpec.from_dict(request.job).core_etl.job
+    job = JobSpec.from_dict(request.job)
     return {
         "version": 1,
         "execution_id": request.ref.execution_id,
@@ -144,7 +147,8 @@ def driver_job_spec(request: AttemptRequest) -> dict[str, Any]:
         "manifest_id": request.manifest_id,
         "run_key": request.run_key,
         "ds": request.ds,
-        **asdict(job),
+        **({"spark_version": job.engine.version} if job.engine.version else {}),
+        **asdict(job.core_etl.job),
     }
 
 

@@ -19,7 +19,7 @@ from airflow_dcp_provider.model.environment import Environment, SecretKey
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import AttemptRequest
 from airflow_dcp_provider.model.images import Images
-from airflow_dcp_provider.model.job import CoreEtlSpec, DriverResources, ExecutorResources, JobSpec, ResourceSpec
+from airflow_dcp_provider.model.job import CoreEtlSpec, DriverResources, EngineSpec, ExecutorResources, JobSpec, ResourceSpec
 from airflow_dcp_provider.model.names import is_own_mark
 from airflow_dcp_provider.runner.backends.kubernetes.driver_files import files_config_map, kept_request
 from airflow_dcp_provider.runner.backends.kubernetes.spark_application import spark_application
@@ -45,6 +45,12 @@ def rendered(environment: Environment = PLAIN, catalogs: dict | None = None, ima
 
 def spec(environment: Environment = PLAIN, **changes: Any) -> dict:
     return rendered(environment, **changes)["spec"]
+
+
+def test_the_version_is_the_jobs_or_the_environments():
+    assert spec()["sparkVersion"] == "3.5"
+    assert spec(replace(PLAIN, spark_version="4.0"))["sparkVersion"] == "4.0"
+    assert spec(replace(PLAIN, spark_version="4.0"), engine=EngineSpec(version="4.1"))["sparkVersion"] == "4.1"
 
 
 class TestProgram:

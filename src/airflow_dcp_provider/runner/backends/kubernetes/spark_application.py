@@ -78,7 +78,7 @@ def spark_application(
             "mode": "cluster",
             "image": image,
             "imagePullPolicy": environment.spark_defaults.get(_PULL_POLICY) or _pull_policy(image),
-            "sparkVersion": job.engine.version,
+            "sparkVersion": environment.spark_version_of(job.engine),
             "sparkConf": spark_conf(job, environment, catalogs or {}),
             # Retries are the execution's: each has a resource of its own.
             "restartPolicy": {"type": "Never"},
