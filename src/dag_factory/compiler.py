@@ -307,7 +307,11 @@ def _assemble(
     for manifest, variant in found:
         if variant.compiled:
             plan = plugin.parse_manifest(manifest)
-            read |= {environment: replace(plan, environment=environment) for environment in variant.compiled}
+            # What a template of each environment says may differ; all else is read once for those that share a variant.
+            differs = len(variant.compiled) > 1 and any(map(_may_ask_for_environment, manifest.sources.values()))
+            for environment in variant.compiled:
+                own = plugin.parse_manifest(replace(manifest, environment=environment)) if differs else plan
+                read[environment] = replace(own, environment=environment)
             places |= dict.fromkeys(variant.compiled, job_places(manifest))
     plans = {environment: read[environment] for environment in wanted}
     parts = {environment: plugin.primitives(plan) for environment, plan in plans.items()}
@@ -327,6 +331,11 @@ def _assemble(
         absent=tuple(sorted(set(files.absent))),
         warnings=warnings,
     )
+
+
+def _may_ask_for_environment(text: str) -> bool:
+    """Whether a template in ``text`` may choose by the environment."""
+    return "environment" in text and ("{{" in text or "{%" in text)
 
 
 def _job(parts: Iterable[Primitive], places: Mapping[str, tuple[str, int, int]]) -> CoreEtlJob:

@@ -197,7 +197,7 @@ def names(value: object) -> str:
 
 def lint_codes(template: str) -> set[str]:
     problems = Problems()
-    check_templates(Node({"a": Node(template, "f.yaml", 1, 4)}, "f.yaml", 1, 1), PARAMETERS, problems, {}, "local")
+    check_templates(Node({"a": Node(template, "f.yaml", 1, 4)}, "f.yaml", 1, 1), PARAMETERS, problems, {})
     return {problem.code for problem in problems.sorted()}
 
 

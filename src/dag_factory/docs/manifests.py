@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dag_factory.docs.markdown import code, page, table
+from dag_factory.docs.templates import templates_section
 from dag_factory.manifest.schema_check import load_schema
 
 _SCHEMAS = ("spark_job", "derived_dataset")
@@ -60,7 +61,7 @@ def manifests_page() -> str:
                 *_alternatives(section.schema),
                 table(("field", "type", "required", "default", "what it is"), _rows(section, schema)),
             ]
-    return page(*parts)
+    return page(*parts, templates_section())
 
 
 def _sections(path: str, schema: Schema, root: Schema) -> Iterator[_Section]:

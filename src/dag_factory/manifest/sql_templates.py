@@ -141,14 +141,14 @@ def _reading(text: str, samples: _Samples, environment: str) -> Reading:
     return read_template(text, sample_values(samples.parameters, environment))
 
 
-def unquoted_dates(text: str, parameters: Mapping[str, Any], environment: str = "") -> tuple[tuple[int, str], ...]:
+def unquoted_dates(text: str, parameters: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
     """Return place and text of each template that writes a date or time outside of quotes and comments.
 
     :param parameters: defaults of the manifest's parameters.
     """
     return tuple(
         (part.start, text[part.start : part.end].strip())
-        for part, sql, start, quoted in written_values(text, parameters, environment)
+        for part, sql, start, quoted in written_values(text, parameters)
         # A date that goes on with a word is part of a name.
         if not quoted and not re.match(r"[\w.]", sql[start - 1 : start]) and _is_date(part)
     )
@@ -160,12 +160,12 @@ def _is_date(part: Written) -> bool:
     return not part.value.literal and bool(_DATE.fullmatch(part.value.sample_text or ""))
 
 
-def written_values(text: str, parameters: Mapping[str, Any], environment: str = "") -> Iterator[tuple[Written, str, int, bool]]:
+def written_values(text: str, parameters: Mapping[str, Any]) -> Iterator[tuple[Written, str, int, bool]]:
     """Yield what each template of an SQL text writes, once: the part, all of the SQL, its place there, and whether it is quoted."""
     if "{{" not in text:
         return
     dealt_with: set[tuple[Any, ...]] = set()
-    for way in sql_reading(text, parameters, environment).ways:
+    for way in sql_reading(text, parameters).ways:
         sql, at = way.text, 0
         spans = [match.span() for match in _QUOTED.finditer(sql)]
         opens = [start for start, _ in spans]
@@ -197,7 +197,7 @@ def sample_values(parameters: Mapping[str, Any], environment: str = "") -> dict[
     }
 
 
-def template_faults(text: str, parameters: Mapping[str, Any], environment: str = "") -> tuple[tuple[TemplateFault, int], ...]:
+def template_faults(text: str, parameters: Mapping[str, Any]) -> tuple[tuple[TemplateFault, int], ...]:
     """Return what is wrong with a template that parses, each with its place: what it computes is too large or cannot be written."""
-    faults: tuple[tuple[TemplateFault, int], ...] = sql_reading(text, parameters, environment).faults
+    faults: tuple[tuple[TemplateFault, int], ...] = sql_reading(text, parameters).faults
     return faults

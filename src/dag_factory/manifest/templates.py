@@ -45,7 +45,6 @@ def check_templates(
     parameters: Mapping[str, Any] | Collection[str] | None,
     problems: Problems,
     sources: Mapping[str, str],
-    environment: str = "",
 ) -> None:
     """Record what is wrong with the templates in every text below ``manifest``.
 
@@ -53,11 +52,10 @@ def check_templates(
     :param problems: gets DCP155 for what templates may not use, DCP156 above a limit, DCP157 for what differs from run to run,
         DCP165 for syntax, DCP166 for a name, filter or parameter that no run defines.
     :param sources: the text of each file, for exact places.
-    :param environment: the environment that is compiled.
     """
     for text in manifest.texts():
         if "{" in text.text:
-            check_template(text, parameters, problems, sources, environment)
+            check_template(text, parameters, problems, sources)
 
 
 def check_template(
@@ -65,7 +63,6 @@ def check_template(
     parameters: Mapping[str, Any] | Collection[str] | None,
     problems: Problems,
     sources: Mapping[str, str],
-    environment: str = "",
 ) -> None:
     """Record what is wrong with the templates of one text; see :func:`check_templates`."""
     faults = _faults(text.text, None if parameters is None else frozenset(parameters))
@@ -73,7 +70,7 @@ def check_template(
         problems.add(fault.code, fault.message, place_in(text, fault.offset, sources), fault.hint)
     if not faults and _OPENING.search(text.text):
         samples = parameters if isinstance(parameters, Mapping) else {}
-        for computed, offset in template_faults(text.text, samples, environment):
+        for computed, offset in template_faults(text.text, samples):
             problems.add(computed.code, computed.message, place_in(text, offset, sources), computed.hint)
 
 

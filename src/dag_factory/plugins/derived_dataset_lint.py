@@ -36,10 +36,10 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
         queries.check_columns(partition, names, "partition column", problems)
     parameters = job_parts.plain(workflow.get("parameters"), {})
     known_parameters = None if manifest.mended else parameters
-    check_templates(manifest.root, known_parameters, problems, manifest.sources, manifest.environment)
+    check_templates(manifest.root, known_parameters, problems, manifest.sources)
     sql = manifest.read_named_file(workflow.fields["sql"], problems)
     if sql is not None:
-        check_template(sql, known_parameters, problems, manifest.sources, manifest.environment)
+        check_template(sql, known_parameters, problems, manifest.sources)
         queries.check_written(sql, manifest, parameters, problems)
         query = queries.read(dataset.fields["name"], sql, manifest, parameters)
         queries.check_syntax(query, manifest, problems)

@@ -48,8 +48,8 @@ class Query:
 
 
 def read(name: Node, sql: Node, manifest: ResolvedManifest, parameters: Mapping[str, Any]) -> Query:
-    """Return what a transformation's SQL says, in every branch of its templates that the environment can take."""
-    neutral = neutral_sql(sql.text, parameters, manifest.environment)
+    """Return what a transformation's SQL says, in every branch of its templates."""
+    neutral = neutral_sql(sql.text, parameters)
     return Query(name, sql, read_query(neutral, frozenset({manifest.settings.default_catalog})) if neutral else None)
 
 
@@ -61,7 +61,7 @@ def check_syntax(query: Query, manifest: ResolvedManifest, problems: Problems) -
 
 def check_filter(condition: Node, manifest: ResolvedManifest, parameters: Mapping[str, Any], problems: Problems) -> None:
     """Record what is wrong with a source's ``filter``: its SQL, and what its templates write into it."""
-    neutral = neutral_sql(condition.text, parameters, manifest.environment)
+    neutral = neutral_sql(condition.text, parameters)
     for fault in read_condition(neutral) if neutral else ():
         problems.add(fault.code, fault.message, manifest.place(condition, fault.offset), fault.hint)
     check_written(condition, manifest, parameters, problems)
@@ -73,11 +73,11 @@ def check_written(sql: Node, manifest: ResolvedManifest, parameters: Mapping[str
     :param problems: gets DCP167 for a date outside of quotes, DCP168 for a parameter without ``| sql``, and DCP169 for ``| sql``
         inside of quotes.
     """
-    for offset, template in unquoted_dates(sql.text, parameters, manifest.environment):
+    for offset, template in unquoted_dates(sql.text, parameters):
         text = f"`{template}` is a date without quotes, which SQL takes for numbers"
         hint = f"write {_as_literal(template)}" if "params" in template else f"write '{template}'"
         problems.add("DCP167", text, manifest.place(sql, offset), hint, severity="warning")
-    for part, _, _, quoted in written_values(sql.text, parameters, manifest.environment):
+    for part, _, _, quoted in written_values(sql.text, parameters):
         if part.value is None:
             continue
         template, place = sql.text[part.start : part.end], manifest.place(sql, part.start)

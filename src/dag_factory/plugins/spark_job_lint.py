@@ -34,7 +34,7 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
     job_parts.check_orchestration(orchestration, problems)
     parameters = job_parts.plain(spec.get("orchestration", "parameters"), {})
     known_parameters = None if manifest.mended else parameters
-    check_templates(manifest.root, known_parameters, problems, manifest.sources, manifest.environment)
+    check_templates(manifest.root, known_parameters, problems, manifest.sources)
     if job := spec.get("coreEtl", "jobSpec"):
         _check_job(job, manifest, parameters, problems)
 
@@ -64,7 +64,7 @@ def _check_job(job: Node, manifest: ResolvedManifest, parameters: dict[str, Any]
         sql = query_text(step, manifest, problems)
         if sql is not step:
             if sql is not step.get("query"):
-                check_template(sql, None if manifest.mended else parameters, problems, manifest.sources, manifest.environment)
+                check_template(sql, None if manifest.mended else parameters, problems, manifest.sources)
             queries.check_written(sql, manifest, parameters, problems)
             found.append(queries.read(step.fields["name"], sql, manifest, parameters))
     for query in found:

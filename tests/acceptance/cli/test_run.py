@@ -46,7 +46,7 @@ spec:
             SELECT carrier, {column} AS flights, '{{{{ data_interval_end }}}}' AS until
             FROM flights
             GROUP BY carrier
-            HAVING count(*) >= {{{{ params.parameters.minimum }}}}
+            HAVING count(*) >= {{{{ params.parameters.minimum | sql }}}}
       sinks:
         - name: carriers
           database: flights
@@ -58,8 +58,8 @@ spec:
       minimum: 1
 """
 
-#: Sleeps in Spark for ten minutes.
-SLEEP = "count(*) + (SELECT length(java_method('java.lang.Thread', 'sleep', CAST(600000 AS BIGINT))))"
+#: Keeps Spark busy for longer than any test waits.
+SLEEP = "count(*) + (SELECT count(*) FROM range(0, 1000000000000, 1, 1) WHERE sha2(CAST(id AS STRING), 256) = '')"
 
 FLIGHTS = "ds,carrier\n2013-01-05,UA\n2013-01-05,UA\n2013-01-05,AA\n2013-01-06,DL\n"
 

@@ -24,7 +24,6 @@ from airflow_dcp_provider.model.limits import Limits
 Define = Callable[..., None]
 
 WHOLE: dict[str, Any] = {
-    "allowed_spark_conf": ["spark.sql.legacy.timeParserPolicy"],
     "backend": "kubeflow",
     "clusters": [
         {
@@ -110,7 +109,6 @@ def test_reads_every_field(connection: Define) -> None:
         sweep=True,
         live_logs=3,
         catalog_secrets={"pedregal": {"credential": SecretKey("iceberg-prod", "oauth")}},
-        allowed_spark_conf=("spark.sql.legacy.timeParserPolicy",),
     )
 
 

@@ -143,3 +143,40 @@ def test_a_playground_reads_and_writes_the_alias_that_its_connection_resolves(co
     )
     assert compiled is not None
     assert compiled.tables["prod"] == compiled.tables["playground_ada"]
+
+
+BRANCHES = "SELECT id\nFROM {% if environment == 'prod' %}raw.events_full{% else %}raw.events{% endif %}\n"
+CHOICES = (
+    "SELECT id FROM {% if params.parameters.all %}raw.events_full{% else %}raw.events{% endif %} JOIN raw.{{ 'users' }} USING (id)"
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "environment", "read"),
+    [
+        (BRANCHES, "local", ["pedregal.raw.events"]),
+        (BRANCHES, "prod", ["pedregal.raw.events_full"]),
+        ("SELECT id FROM {{ 'raw.a' if params.environment == 'prod' else 'raw.b' }}", "local", ["pedregal.raw.b"]),
+        (CHOICES, "local", ["pedregal.raw.events_full", "pedregal.raw.events", "pedregal.raw.users"]),
+        ("SELECT * FROM raw.events.snapshots JOIN raw.events", "local", ["pedregal.raw.events"]),
+        ("SELECT * FROM pedregal.raw.files", "local", ["pedregal.raw.files"]),
+        ("SELECT id FROM raw.events WHERE a IN {{ params.parameters.l | sql }}", "local", ["pedregal.raw.events"]),
+        (
+            "SELECT id FROM raw.a{% for n in params.parameters.l %} JOIN raw.b b{{ loop.index }}{% endfor %}",
+            "prod",
+            ["pedregal.raw.a", "pedregal.raw.b"],
+        ),
+    ],
+)
+def test_the_sources_are_those_of_every_branch_that_the_environment_can_take(
+    compile_files: Compile, sql: str, environment: str, read: list[str]
+) -> None:
+    manifest = """\
+metadata: {technical_owner: team-a}
+dataset: {name: daily, fields: [{name: id, type: long}]}
+workflow: {sql: daily.sql, schedule: "@daily", startDate: "2024-01-01", parameters: {all: false, l: [x, y]}}
+"""
+    compiled = compile_files({"daily.yaml": manifest, "daily.sql": sql}, ("local", "prod"))
+    assert compiled is not None
+    sources = [table for table in compiled.tables[environment] if table.role == "source"]
+    assert [f"{table.catalog}.{table.database}.{table.table}" for table in sources] == read
