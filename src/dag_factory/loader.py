@@ -67,6 +67,7 @@ def load_dags(folder: str | Path | None = None, *, maintenance: bool = True) -> 
         deployment_environment=deployment.environment,
         default_catalog=deployment.catalog,
         allowed_spark_conf=tuple(deployment.allowed_spark_conf),
+        team_folders=deployment.team_folders,
     )
     loader = _Loader(
         ManifestFolder(
