@@ -12,7 +12,6 @@ from airflow_dcp_provider.model.environment import DEFAULT_CATALOG, canonical_en
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.home import dcp_home
 from airflow_dcp_provider.model.team_folders import TeamFolders, parse_team_folders
-from airflow_dcp_provider.runner.spark_conf import entries_of, entry_fault
 
 SECTION = "dcp"
 
@@ -91,7 +90,12 @@ def _text(option: str, default: str) -> str:
 
 
 def _setting_names(option: str) -> tuple[str, ...]:
-    entries = entries_of(_text(option, ""))
+    text = _text(option, "")
+    if not text:
+        return ()
+    from airflow_dcp_provider.runner.spark_conf import entries_of, entry_fault
+
+    entries = entries_of(text)
     for entry in entries:
         if fault := entry_fault(entry):
             raise DcpEnvironmentError(

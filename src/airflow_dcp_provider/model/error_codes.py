@@ -339,6 +339,10 @@ FAILURE_CODES: dict[str, ErrorCode] = {
         "function not offered",
         "A query calls a function that reaches out of SQL: one that calls Java, loads classes or fetches schemas.",
     ),
+    "DCP345": ErrorCode(
+        "path not for jobs",
+        "On a cluster, files are read from object stores and from volumes that the environment mounts, not from the pod itself.",
+    ),
     "DCP348": ErrorCode("write cannot be found", "The write ended well, but the table does not show it."),
     "DCP349": ErrorCode("driver failed", "The driver met a failure that it cannot explain; its log has the whole stack."),
     "DCP350": ErrorCode("driver crashed", "The Spark driver ended without reporting a result; the log's last lines say why."),

@@ -9,8 +9,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, DcpError
 
-#: Faults of the environment that stay until somebody mends a connection, an option or a table.
-_LASTING = frozenset({f"DCP{number}" for number in (*range(410, 420), *range(421, 425), 480, 481, 482, 486)})
+#: Faults of the environment that stay until somebody changes a connection, an option, a table or what is installed.
+_LASTING = frozenset({f"DCP{number}" for number in (*range(410, 420), *range(421, 425), *range(436, 440), 480, 481, 482, 486)})
 
 
 def is_transient(error: DcpError) -> bool:
