@@ -81,10 +81,9 @@ class _Walk:
         :param outside: whether the folder is out of the DAGs folder, where no manifest can be used.
         """
         # A list and no recursion: folders may nest deeper than Python calls.
-        waiting = [(folder, rules)]
+        waiting = [(folder, os.path.realpath(folder), rules)]
         while waiting:
-            folder, rules = waiting.pop()
-            real = os.path.realpath(folder)
+            folder, real, rules = waiting.pop()
             if real in self._entered:
                 continue
             self._entered.add(real)
@@ -97,7 +96,8 @@ class _Walk:
                     self._links.append((path, rules))
                 elif is_folder:
                     if not _ignored(path, rules, is_folder=True):
-                        waiting.append((path, rules))
+                        # No link, so its real path is known without asking for each folder above it.
+                        waiting.append((path, os.path.join(real, name), rules))  # noqa: PTH118 - a text, as the others
                 elif _may_be_manifest(path, rules):
                     self.found.append(path)
 
