@@ -219,6 +219,31 @@ def render(template: str) -> tuple[Any, float]:
     return outcome[0], outcome[1]
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "".join(f"{{{{ params.parameters.nothing{n} }}}}" for n in range(1900)),
+        "".join(f"{{{{ nothing{n} }}}}" for n in range(1900)),
+        "".join(f"{{{{ ds | nothing{n} }}}}" for n in range(1900)),
+        "".join(f"{{{{ params.parameters.text }}}}{' ' * 400}" for _ in range(950)) + "{{ params.parameters.nothing }}" * 950,
+        "".join(f"{{{{ ds._{n} }}}}\n" for n in range(1900)),
+        "{% set x = 1 %}" * 1900,
+        "{# {{ #}" * 1900,
+        "{% raw %}{{{% endraw %}" * 900,
+        "{" * 100_000 + "{{ ds }}",
+        "{%" + " " * 100_000 + "{%",
+        "{{ '" + "\\'" * 100_000,
+    ],
+    ids=names,
+)
+def test_many_mistakes_are_reported_soon_and_not_all(template: str) -> None:
+    problems = Problems()
+    start = time.thread_time()
+    check_templates(Node({"a": Node(template, "f.yaml", 1, 4)}, "f.yaml", 1, 1), PARAMETERS, problems, {})
+    assert time.thread_time() - start < SECONDS
+    assert len(problems.sorted()) <= 20
+
+
 @pytest.mark.parametrize(("template", "code"), SAMPLES, ids=names)
 def test_lint_refuses_it_soon(template: str, code: str) -> None:
     start = time.thread_time()

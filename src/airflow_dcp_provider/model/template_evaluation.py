@@ -145,7 +145,8 @@ class Evaluation:
                 self.assign(node.target, item, inner)
                 if self.is_true(node.test, inner):
                     kept.append(item)
-            items = kept
+            # Lint has a kind of list of its own.
+            items = type(items)(kept) if isinstance(items, list | tuple) else kept
         for place, item in enumerate(items):
             self.budget.turn()
             inner = Scope({"loop": Loop(items, place)}, scope)

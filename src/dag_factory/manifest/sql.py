@@ -305,7 +305,7 @@ def _function_problem(node: exp.Table, sql: SqlText) -> SqlProblem | None:
     name = (
         function.name if isinstance(function, exp.Anonymous) else function.sql_name() if isinstance(function, exp.Func) else ""
     ).lower()
-    if name in _TABLE_FUNCTIONS or isinstance(function, exp.Explode | exp.Posexplode | exp.Inline | exp.Stack | exp.JSONTable):
+    if name in _TABLE_FUNCTIONS:
         return None
     message = f"the table function `{name}` is not offered" if name else "what stands after FROM is no table, view or query"
     place = function.meta.get("start") if isinstance(function, exp.Expression) else None

@@ -17,7 +17,8 @@ from airflow_dcp_provider.model import template_values as values
 from airflow_dcp_provider.model.template_evaluation import Evaluation
 from airflow_dcp_provider.model.template_methods import ATTRIBUTES, METHODS
 from airflow_dcp_provider.model.template_state import Budget, Scope
-from airflow_dcp_provider.model.template_values import LimitFault, Missing, TemplateFault
+from airflow_dcp_provider.model.template_tree import walk
+from airflow_dcp_provider.model.template_values import LimitFault, Loop, Missing, TemplateFault
 from dag_factory.manifest.template_places import Located, located_template
 from dag_factory.manifest.template_values import NO_SAMPLE, Items, Mixed, Parameters, Unknown, Way, Written, one_value, stand_in
 
@@ -91,8 +92,14 @@ def read_template(text: str, names: Mapping[str, Any]) -> Reading:
     return Reading(tuple(ways), tuple(faults))
 
 
+#: The largest number in a loop's body with which its turns are taken to be compared.
+_MAX_TURNS = 50
 #: Codes of faults that are reported also when a condition may keep a run from them.
 _ALWAYS = frozenset({"DCP156", "DCP157"})
+
+
+class _Turns(list[Any]):
+    """Items of a list of which not even the length is known."""
 
 
 class _RefusedFault(TemplateFault):
@@ -154,7 +161,7 @@ class _LintEvaluation(Evaluation):
 
     def items(self, node: nodes.For, value: Any) -> Sequence[Any]:
         if isinstance(value, Parameters):
-            return [Unknown(), Unknown()]
+            return self._turns(node, Unknown())
         if isinstance(value, Items):
             return value.items
         value = one_value(value)
@@ -163,12 +170,19 @@ class _LintEvaluation(Evaluation):
         if isinstance(value, Unknown):
             if node.else_ and not self._choices.decide(f"for {node.iter!r}"):
                 return []
-            return self._two(value)
+            return self._turns(node, value)
         return super().items(node, value)
 
-    def _two(self, value: Unknown) -> list[Unknown]:
+    def _turns(self, node: nodes.For, value: Unknown) -> _Turns:
+        """Return the items of an unknown list: two, or as many as the body's numbers need that it may compare the turn with."""
         sample = list(value.sample) if isinstance(value.sample, list | tuple | dict) and value.sample else [NO_SAMPLE]
-        return [Unknown(item, value.parameters) for item in (sample[0], sample[1 % len(sample)])]
+        numbers = [
+            each.value
+            for part in node.body
+            for each, _, _ in walk(part)
+            if isinstance(each, nodes.Const) and type(each.value) is int and each.value <= _MAX_TURNS
+        ]
+        return _Turns(Unknown(sample[turn % len(sample)], value.parameters) for turn in range(max([0, *numbers]) + 2))
 
     def unpacked(self, value: Any, count: int) -> Sequence[Any]:
         if isinstance(value, Items) and len(value.items) == count:
@@ -235,6 +249,8 @@ class _LintEvaluation(Evaluation):
         return not self.truth(value, node.node)
 
     def part(self, read: Callable[..., Any], owner: Any, name: Any, node: nodes.Node) -> Any:
+        if isinstance(owner, Loop) and isinstance(owner.items, _Turns) and name in {"length", "revindex", "revindex0"}:
+            return Unknown()
         if isinstance(owner, Parameters) and type(name) is str:
             return owner.unknown(name)
         if isinstance(owner, Items) and type(name) is int and -len(owner.items) <= name < len(owner.items):

@@ -7,8 +7,9 @@ The names and the rendering are :mod:`airflow_dcp_provider.model.templates`, the
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,15 +75,36 @@ def check_template(
             problems.add(computed.code, computed.message, place_in(text, offset, sources), computed.hint)
 
 
+@dataclass(frozen=True)
+class _Draft:
+    """A fault whose place and hint are looked for only when it is shown."""
+
+    code: str
+    message: str
+    hint: Callable[[], str]
+    pattern: str
+
+
 @functools.lru_cache(maxsize=4096)
 def _faults(text: str, parameters: frozenset[str] | None) -> tuple[_Fault, ...]:
     if not _OPENING.search(text):
         return ()
-    tree = parse_template(text).syntax
-    faults = [*map(functools.partial(_located, text), parse_template(text).faults)]
-    if tree is not None:
-        faults += [*_unknown_names(text, tree), *_unknown_attributes(text, tree, parameters), *_unknown_filters(text, tree)]
-    return tuple(dict.fromkeys(faults))[:MAX_FAULTS]
+    parsed = parse_template(text)
+    faults = {(fault.code, fault.message): _located(text, fault) for fault in parsed.faults}
+    if parsed.syntax is not None:
+        reported = {fault.name for fault in parsed.faults if fault.name}
+        drafts = itertools.chain(
+            _unknown_names(parsed.syntax, reported),
+            _unknown_attributes(parsed.syntax, parameters),
+            _unknown_filters(parsed.syntax, reported),
+        )
+        for draft in drafts:
+            if len(faults) >= MAX_FAULTS:
+                break
+            if (draft.code, draft.message) not in faults:
+                fault = _Fault(draft.code, draft.message, draft.hint(), _find(text, draft.pattern))
+                faults[draft.code, draft.message] = fault
+    return tuple(faults.values())
 
 
 def _located(text: str, fault: TreeFault) -> _Fault:
@@ -103,24 +125,26 @@ def _line_offset(text: str, line: int) -> int:
     return (inside or openings or [0])[-1 if not inside else 0]
 
 
-def _unknown_names(text: str, tree: nodes.Template) -> Iterator[_Fault]:
+def _unknown_names(tree: nodes.Template, reported: Collection[str]) -> Iterator[_Draft]:
     names = [node for node, _, _ in walk(tree) if isinstance(node, nodes.Name)]
     loops = any(isinstance(node, nodes.For) for node, _, _ in walk(tree))
     known = {each.name for each in names if each.ctx != "load"} | ALLOWED_NAMES | _FUNCTIONS | (_INSIDE_LOOPS if loops else set())
-    unknown = sorted({each.name for each in names} - known - {fault.name for fault in _reported(text)})
-    for name in unknown[:MAX_FAULTS]:
-        if name in _NOT_OFFERED:
-            hint = "connections, variables and tasks are not for manifests: a job must be the same whoever renders it"
-        else:
-            hint = hint_for(name, sorted(ALLOWED_NAMES), "templates may use")
-        yield _Fault("DCP166", f"`{name}` is not defined in templates", hint, _find(text, rf"(?<![.|\w'\"]){name}\b"))
+    for name in sorted({each.name for each in names} - known - set(reported)):
+        yield _Draft(
+            "DCP166",
+            f"`{name}` is not defined in templates",
+            functools.partial(_hint_for_name, name),
+            rf"(?<![.|\w'\"]){name}\b",
+        )
 
 
-def _reported(text: str) -> tuple[TreeFault, ...]:
-    return tuple(fault for fault in parse_template(text).faults if fault.name)
+def _hint_for_name(name: str) -> str:
+    if name in _NOT_OFFERED:
+        return "connections, variables and tasks are not for manifests: a job must be the same whoever renders it"
+    return hint_for(name, sorted(ALLOWED_NAMES), "templates may use")
 
 
-def _unknown_attributes(text: str, tree: nodes.Template, parameters: frozenset[str] | None) -> Iterator[_Fault]:
+def _unknown_attributes(tree: nodes.Template, parameters: frozenset[str] | None) -> Iterator[_Draft]:
     optional = {
         id(node.node)
         for node, _, _ in walk(tree)
@@ -132,28 +156,33 @@ def _unknown_attributes(text: str, tree: nodes.Template, parameters: frozenset[s
         path = path_of(node) if isinstance(node, nodes.Getattr | nodes.Getitem) else ()
         if len(path) < 2 or path[-1].startswith("_"):
             continue
-        place = functools.partial(_find, text, rf"{re.escape(path[-2])}\W+{re.escape(path[-1])}\b")
+        place = rf"{re.escape(path[-2])}\W+{re.escape(path[-1])}\b"
         if path[0] == "macros" and len(path) == 2 and path[1] not in ALLOWED_MACROS:
-            hint = hint_for(path[1], sorted(ALLOWED_MACROS), "macros has")
-            yield _Fault("DCP166", f"`macros.{path[1]}` is not defined in templates", hint, place())
+            hint = functools.partial(hint_for, path[1], sorted(ALLOWED_MACROS), "macros has")
+            yield _Draft("DCP166", f"`macros.{path[1]}` is not defined in templates", hint, place)
         if path[0] == "params" and len(path) == 2 and path[1] not in _PARAMS and id(node) not in called:
-            yield _Fault("DCP166", f"`params.{path[1]}` is not defined", f"write `params.parameters.{path[1]}`", place())
+            hint = functools.partial("write `params.parameters.{}`".format, path[1])
+            yield _Draft("DCP166", f"`params.{path[1]}` is not defined", hint, place)
         if parameters is None or path[:2] != ("params", "parameters") or len(path) != 3:
             continue
-        if path[2] not in parameters and id(node) not in called | optional:
-            hint = did_you_mean(path[2], parameters) or f"give `{path[2]}` a value in the manifest's `parameters`"
-            yield _Fault("DCP166", f"the parameter `{path[2]}` has no value in scheduled runs", hint, place())
+        if path[2] not in parameters and id(node) not in called and id(node) not in optional:
+            hint = functools.partial(_hint_for_parameter, path[2], parameters)
+            yield _Draft("DCP166", f"the parameter `{path[2]}` has no value in scheduled runs", hint, place)
 
 
-def _unknown_filters(text: str, tree: nodes.Template) -> Iterator[_Fault]:
-    reported = {fault.name for fault in _reported(text)} | NOT_DETERMINISTIC
+def _hint_for_parameter(name: str, parameters: Collection[str]) -> str:
+    return did_you_mean(name, parameters) or f"give `{name}` a value in the manifest's `parameters`"
+
+
+def _unknown_filters(tree: nodes.Template, reported: Collection[str]) -> Iterator[_Draft]:
+    known = {*reported, *NOT_DETERMINISTIC}
     for node, _, _ in walk(tree):
-        if isinstance(node, nodes.Filter) and node.name is not None and node.name not in FILTER_NAMES | reported:
-            hint = did_you_mean(node.name, FILTER_NAMES) or f"there are: {', '.join(sorted(FILTER_NAMES))}"
-            yield _Fault("DCP166", f"there is no filter `{node.name}`", hint, _find(text, rf"\|\s*{node.name}\b"))
-        if isinstance(node, nodes.Test) and node.name not in TEST_NAMES | reported:
-            hint = hint_for(node.name, sorted(TEST_NAMES), "there are")
-            yield _Fault("DCP166", f"there is no test `{node.name}`", hint, _find(text, rf"\bis\s+(not\s+)?{node.name}\b"))
+        if isinstance(node, nodes.Filter) and node.name is not None and node.name not in FILTER_NAMES | known:
+            hint = functools.partial(hint_for, node.name, sorted(FILTER_NAMES), "there are")
+            yield _Draft("DCP166", f"there is no filter `{node.name}`", hint, rf"\|\s*{node.name}\b")
+        if isinstance(node, nodes.Test) and node.name not in TEST_NAMES | known:
+            hint = functools.partial(hint_for, node.name, sorted(TEST_NAMES), "there are")
+            yield _Draft("DCP166", f"there is no test `{node.name}`", hint, rf"\bis\s+(not\s+)?{node.name}\b")
 
 
 def _find(text: str, pattern: str, start: int = 0) -> int:
