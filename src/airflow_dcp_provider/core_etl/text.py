@@ -8,6 +8,7 @@ other words than those that are there, and ``::group::`` would fold the rest of 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Iterator
 
 #: Longest line of a log, in characters; a query plan that Spark quotes whole is longer than anybody reads.
@@ -50,7 +51,8 @@ def log_lines(text: str, limit: int = LINE_LIMIT) -> str:
 
 
 def _escape(char: str) -> str:
-    if char == "\t":
+    # Blanks of every width are only blanks; Chinese and Japanese texts are full of one.
+    if char == "\t" or unicodedata.category(char) == "Zs":
         return char
     # Half of a surrogate pair is no character and cannot be encoded as one.
     return f"\\u{ord(char):04x}" if 0xD800 <= ord(char) <= 0xDFFF else char.encode("unicode_escape").decode("ascii")

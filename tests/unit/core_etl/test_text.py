@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from airflow_dcp_provider.core_etl.text import LINE_LIMIT, escaped, lines_of, lo
             "SELECT a::int::string, b::decimal(38,18) FROM t WHERE c = 'é 漢字 😀'",
         ),
         ("a\tb", "a\tb"),
+        ("東京\u3000大阪\xa0x", "東京\u3000大阪\xa0x"),
         ("a\r\nb", r"a\r\nb"),
         ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
         ("\x9b31m", r"\x9b31m"),
@@ -40,7 +43,7 @@ def test_what_acts_is_written_as_an_escape(text: str, expected: str) -> None:
 @given(st.text(alphabet=st.characters(), max_size=200))
 def test_any_text_becomes_one_printable_line(text: str) -> None:
     line = escaped(text)
-    assert line.replace("\t", "").isprintable()
+    assert all(char.isprintable() or char == "\t" or unicodedata.category(char) == "Zs" for char in line)
     assert len(line.splitlines()) <= 1
     line.encode("utf-8")
     assert "::group::" not in line
