@@ -97,6 +97,12 @@ def _options() -> dict[str, dict[str, Any]]:
             "",
             "spark.sql.sources.default",
         ),
+        "team_folders": _option(
+            "Which teams the manifests of a folder may name, as JSON: folder below the DAGs folder -> teams. The nearest folder "
+            "counts, `*` stands for all others. Without a `*`, folders that are not named may name any team.",
+            "",
+            '{"growth": ["growth", "growth-ml"], "*": []}',
+        ),
         "store_conn_id": _option(
             "Connection of the database of the executions' history. Where it is not defined, a SQLite file in the home folder.",
             "dcp_store",

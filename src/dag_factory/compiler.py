@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_dcp_provider.model.errors import ManifestError, Position, Problem, UsageError
+from airflow_dcp_provider.model.team_folders import allowed_teams
 from dag_factory.compiled import CompiledFolder, CompiledManifest, clashes, compile_manifest, faults_of
 from dag_factory.manifest.defaults import read_defaults
 from dag_factory.manifest.discovery import discover
@@ -76,7 +77,36 @@ def compile_one(
     problems.raise_errors()
     manifest = _assemble(plugin, found, _wanted(environments, settings), problems.warnings)
     _check_dag(manifest)
+    _check_teams(manifest, [resolved for resolved, _ in found], settings)
     return manifest
+
+
+#: Where manifests name their team; what is first there counts.
+_TEAM_FIELDS = (("metadata", "team"), ("metadata", "technical_owner"))
+
+
+def _check_teams(manifest: CompiledManifest, variants: Sequence[ResolvedManifest], settings: CompileSettings) -> None:
+    """Refuse a manifest that names, in any environment, a team that its folder is not bound to.
+
+    :raises ManifestError: DCP189.
+    """
+    allowed = allowed_teams(settings.team_folders, manifest.path)
+    if allowed is None:
+        return
+    problems = Problems(variants[0].sources)
+    named = {job.job.team: None for job in manifest.jobs.values()}
+    places: dict[str, Position] = {}
+    for variant in variants:
+        node = next((node for field in _TEAM_FIELDS if (node := variant.get(*field)) is not None), None)
+        if node is not None and node.text not in places:
+            named.setdefault(node.text)
+            places[node.text] = node.position
+    for team in named:
+        if team not in allowed:
+            text = f"the team `{team}` is not one that manifests of this folder run for"
+            hint = f"write one of {', '.join(f'`{each}`' for each in allowed)}" if allowed else "put it into its team's folder"
+            problems.add("DCP189", text, places.get(team, Position(manifest.path, 1, 1)), f"{hint}; [dcp] team_folders says so")
+    problems.raise_errors()
 
 
 def _check_dag(manifest: CompiledManifest) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Asset, Param
 
 from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem
+from airflow_dcp_provider.model.parameters import form_schema
 from airflow_dcp_provider.operators.publish import IcebergPublishOperator
 from airflow_dcp_provider.operators.spark_runner import SparkRunnerSubmitOperator
 from airflow_dcp_provider.operators.tables import EnsureTablesOperator
@@ -92,7 +93,7 @@ def _assemble(parts: DagParts, environments: Sequence[str], deployment_environme
     ensure >> submit >> wait >> publish
     # Last, because each task made before copies and checks all params of its DAG, half of the cost of the whole DAG. A run's params
     # are the DAG's with the task's own above them, so nothing is lost.
-    dag.params.update(_params(spec["params"], environments, deployment_environment))
+    dag.params.update(_params(spec["params"], spec.get("declared_params") or {}, environments, deployment_environment))
     # Airflow does the same later, but would count what it finds against the loader file.
     dag.validate()  # type: ignore[no-untyped-call]
     return dag
@@ -106,7 +107,14 @@ def _schedule(schedule: str | Sequence[str] | None) -> Any:
     return [Asset(name=uri, uri=uri) for uri in schedule]
 
 
-def _params(defaults: Mapping[str, Any], environments: Sequence[str], deployment_environment: str) -> dict[str, Param]:
+def _params(
+    defaults: Mapping[str, Any],
+    declared: Mapping[str, Mapping[str, Any]],
+    environments: Sequence[str],
+    deployment_environment: str,
+) -> dict[str, Param]:
+    own = {name: Param(defaults[name], **_field(name, each)) for name, each in declared.items()}
+    plain = {name: value for name, value in defaults.items() if name not in declared}
     return {
         "environment": Param(
             deployment_environment,
@@ -119,13 +127,23 @@ def _params(defaults: Mapping[str, Any], environments: Sequence[str], deployment
                 "announces its tables to DAGs that are scheduled on them."
             ),
         ),
+        **own,
         "parameters": Param(
-            dict(defaults),
+            plain,
             type="object",
-            title="Parameters",
+            # Airflow writes a run's values over the Params' own; the defaults stay here.
+            properties={name: {**form_schema(declared.get(name, {})), "default": value} for name, value in defaults.items()},
+            additionalProperties=False,
+            title="Parameters" if not own else "Other parameters",
             description="Values that the manifest's templates read as params.parameters.<name>, as a JSON object.",
         ),
     }
+
+
+def _field(name: str, declared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes a declared parameter a field of the trigger form."""
+    # The form shows a description as plain text.
+    return {**form_schema(declared), "title": name, "description": declared.get("description") or None}
 
 
 def task_defaults(owner: str, settings: Mapping[str, Any]) -> dict[str, Any]:

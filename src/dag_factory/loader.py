@@ -30,6 +30,7 @@ from airflow.sdk import DAG, get_parsing_context
 from airflow_dcp_provider.hooks.settings import DcpSettings, read_settings
 from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem, UsageError
 from airflow_dcp_provider.model.home import private_home
+from airflow_dcp_provider.model.texts import one_line
 from dag_factory.broken import ImportErrorDag, ManifestDag, fallback_dag
 from dag_factory.compilation import Check
 from dag_factory.dag import TASK_IDS, build_dag_from_parts
@@ -66,6 +67,7 @@ def load_dags(folder: str | Path | None = None, *, maintenance: bool = True) -> 
         deployment_environment=deployment.environment,
         default_catalog=deployment.catalog,
         allowed_spark_conf=tuple(deployment.allowed_spark_conf),
+        team_folders=deployment.team_folders,
     )
     loader = _Loader(
         ManifestFolder(
@@ -166,7 +168,7 @@ class _Loader:
                     dag.show_code_of(str(self._manifests.root / parts.path))
         for path, problem in sorted(errors.items()):
             if not self._supervised or not self._report(path, problem, dags):
-                log.error("The manifest %s cannot be used:\n%s", path, problem)
+                log.error("The manifest %s cannot be used:\n%s", one_line(path), problem)
         if self._maintenance_schedule and DAG_ID not in dags:
             try:
                 dags[DAG_ID] = self._maintenance()
@@ -181,7 +183,7 @@ class _Loader:
         try:
             obey_policies(dag, path)
         except ManifestError:
-            log.exception("The import error of %s cannot be shown", path)
+            log.exception("The import error of %s cannot be shown", one_line(path))
             return False
         dags[dag.dag_id] = dag
         return True

@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_dcp_provider.model.names import is_own_mark, label_value
-from airflow_dcp_provider.runner.spark_conf import entry_fault
 
 
 class MalformedError(Exception):
@@ -95,6 +94,9 @@ def texts(value: Any) -> tuple[str, ...]:
 
 def setting_names(value: Any) -> tuple[str, ...]:
     """Read names of Spark settings that manifests may set; a name may end in ``.*``."""
+    # This module is imported with `airflow` itself.
+    from airflow_dcp_provider.runner.spark_conf import entry_fault
+
     entries = texts(value)
     for entry in entries:
         if fault := entry_fault(entry):

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowConfigException, conf
 from airflow_dcp_provider.model.environment import DEFAULT_CATALOG, canonical_environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.home import dcp_home
-from airflow_dcp_provider.runner.spark_conf import entries_of, entry_fault
+from airflow_dcp_provider.model.team_folders import TeamFolders, parse_team_folders
 
 SECTION = "dcp"
 
@@ -29,6 +29,7 @@ class DcpSettings:
     :param max_local_executions: how many local Spark processes run at once.
     :param allowed_spark_conf: Spark settings that manifests may set in some environment besides those of every environment: lint
         and the reading of manifests know no connections.
+    :param team_folders: folder of manifests -> the teams that they may name, see :mod:`airflow_dcp_provider.model.team_folders`.
     :param maintenance_schedule: when the maintenance DAG runs: a cron expression, ``@hourly`` and its like; empty for no such DAG.
     :param spark_homes: where local Sparks of other versions are, a list like PATH.
     :param store_conn_id: connection of the history's database; where it is not defined, a SQLite file in ``home``.
@@ -45,6 +46,7 @@ class DcpSettings:
     maintenance_schedule: str = ""
     spark_homes: str = ""
     allowed_spark_conf: tuple[str, ...] = ()
+    team_folders: TeamFolders = ()
 
 
 def read_settings() -> DcpSettings:
@@ -73,6 +75,7 @@ def read_settings() -> DcpSettings:
         maintenance_schedule=_text("maintenance_schedule", ""),
         spark_homes=_text("spark_homes", ""),
         allowed_spark_conf=_setting_names("allowed_spark_conf"),
+        team_folders=_team_folders(),
     )
 
 
@@ -87,7 +90,12 @@ def _text(option: str, default: str) -> str:
 
 
 def _setting_names(option: str) -> tuple[str, ...]:
-    entries = entries_of(_text(option, ""))
+    text = _text(option, "")
+    if not text:
+        return ()
+    from airflow_dcp_provider.runner.spark_conf import entries_of, entry_fault
+
+    entries = entries_of(text)
     for entry in entries:
         if fault := entry_fault(entry):
             raise DcpEnvironmentError(
@@ -96,6 +104,13 @@ def _setting_names(option: str) -> tuple[str, ...]:
                 hint="write names of Spark settings, or prefix.*, with commas between them",
             )
     return entries
+
+
+def _team_folders() -> TeamFolders:
+    try:
+        return parse_team_folders(_text("team_folders", ""))
+    except ValueError as error:
+        raise DcpEnvironmentError(f"[dcp] team_folders {error}", code="DCP417", hint="see docs/operating.md") from error
 
 
 def _positive(option: str, default: int) -> int:

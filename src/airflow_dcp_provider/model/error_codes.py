@@ -219,8 +219,15 @@ DAG_CODES: dict[str, ErrorCode] = {
         "not read yet",
         "The manifest is new and there was no time for it in this parse, or no process for it; the next parse goes on.",
     ),
+    "DCP189": ErrorCode(
+        "team of another folder",
+        "The deployment's option `[dcp] team_folders` binds the manifest's folder to other teams than the one that it names.",
+    ),
     "DCP190": ErrorCode("Airflow refuses the DAG", "The manifest is valid, but Airflow does not accept the DAG made from it."),
     "DCP191": ErrorCode("notifications cannot be sent", "The manifest asks for e-mail, and Airflow's smtp provider is missing."),
+    "DCP192": ErrorCode(
+        "bad parameter", "A parameter is declared in a way that makes no sense, or has a value that no run can have."
+    ),
     "DCP193": ErrorCode("manifest is gone", "A task belongs to a DAG that no manifest in the folder makes any more."),
     "DCP194": ErrorCode("no such folder", "load_dags() was asked for a folder that is not there."),
     "DCP195": ErrorCode("manifest cannot be read", "Reading the manifest failed unexpectedly, in a plugin or in this project."),
@@ -263,6 +270,8 @@ USAGE_CODES: dict[str, ErrorCode] = {
     "DCP215": ErrorCode("not a parameter", "A parameter is written NAME=VALUE; the name is a word of letters, digits and `_`."),
     "DCP216": ErrorCode("no such kind", "No installed plugin has a kind of manifest with this name; `pretzel schema` lists them."),
     "DCP217": ErrorCode("no such environment", "The name is none of local, test, staging, prod, production, playground_<user>."),
+    "DCP219": ErrorCode("unknown parameter", "The run was given a parameter that its manifest does not have."),
+    "DCP220": ErrorCode("parameter has another value", "A run's parameter is not of its type, out of its bounds, or too large."),
     "DCP218": ErrorCode("no cluster to ask", "`pretzel render --server` was asked for an environment that runs on this machine."),
 }
 
@@ -328,6 +337,10 @@ FAILURE_CODES: dict[str, ErrorCode] = {
     "DCP344": ErrorCode(
         "function not offered",
         "A query calls a function that reaches out of SQL: one that calls Java, loads classes or fetches schemas.",
+    ),
+    "DCP345": ErrorCode(
+        "path not for jobs",
+        "On a cluster, files are read from object stores and from volumes that the environment mounts, not from the pod itself.",
     ),
     "DCP348": ErrorCode("write cannot be found", "The write ended well, but the table does not show it."),
     "DCP349": ErrorCode("driver failed", "The driver met a failure that it cannot explain; its log has the whole stack."),

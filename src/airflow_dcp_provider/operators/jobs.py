@@ -16,7 +16,7 @@ from airflow_dcp_provider.model.errors import DcpEnvironmentError, UsageError
 from airflow_dcp_provider.model.execution import Actor, AttemptRequest
 from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.templates import render_job
-from airflow_dcp_provider.operators.run_context import RunDate, choose_environment, run_date, template_context
+from airflow_dcp_provider.operators.run_context import RunDate, check_parameters, choose_environment, run_date, template_context
 from airflow_dcp_provider.runner.identity import job_fingerprint
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def resolve_job(
     settings = read_settings()
     date = run_date(context)
     if jobs is not None:
+        check_parameters(context)
         name = choose_environment(context, own_environment, settings.environment, list(jobs))
         entry = jobs[name]
         plain, mark, places = dict(entry["job"]), str(entry["fingerprint"]), entry.get("places") or {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_dcp_provider.model.environment import canonical_environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.model.execution import Actor
+from airflow_dcp_provider.model.parameters import RESERVED, check_values
 from airflow_dcp_provider.model.templates import date_names, macros
 
 if TYPE_CHECKING:
@@ -68,13 +69,49 @@ def template_context(context: Context, environment: str) -> dict[str, Any]:
 
 
 def _parameters(context: Context) -> dict[str, Any]:
+    """Return a run's free parameters: those of the map ``parameters``, and those that are fields of the trigger form.
+
+    A field counts where it is set, or where the map does not say otherwise: whoever triggers a run may use either.
+    """
     params = dict(context["params"])
-    given = params.get("parameters")
-    if not isinstance(given, Mapping):
+    named = params.get("parameters")
+    if not isinstance(named, Mapping):
         return params
-    declared = getattr(context["dag"], "params", None)
-    defaults = declared.get_param("parameters").value if declared is not None and "parameters" in declared else None
-    return {**(defaults if isinstance(defaults, Mapping) else {}), **given}
+    defaults = _defaults(context)
+    if defaults is None:
+        declared = getattr(context["dag"], "params", None)
+        value = declared.get_param("parameters").value if declared is not None and "parameters" in declared else None
+        return {**(value if isinstance(value, Mapping) else {}), **named}
+    fields = {name: params[name] for name in defaults if name in params and (name not in named or params[name] != defaults[name])}
+    return {**defaults, **named, **fields}
+
+
+def _defaults(context: Context) -> dict[str, Any] | None:
+    """Return what a generated DAG's own parameters are in runs that are given no others; None in another DAG.
+
+    They are read from the schema of the DAG's parameter ``parameters``: over its value Airflow may have written the run's.
+    """
+    params = getattr(context["dag"], "params", None)
+    if params is None or "parameters" not in params:
+        return None
+    properties = params.get_param("parameters").schema.get("properties")
+    return {name: each["default"] for name, each in properties.items()} if isinstance(properties, Mapping) else None
+
+
+def check_parameters(context: Context) -> None:
+    """Refuse a run of a generated DAG whose parameters its manifest does not know, or that are too much.
+
+    Airflow holds the values of fields that it knows against their types; of other names in a run's configuration it says nothing.
+
+    :raises UsageError: DCP219 or DCP220.
+    """
+    defaults = _defaults(context)
+    if defaults is None:
+        return
+    configuration: Any = getattr(context["dag_run"], "conf", None) or {}
+    own = [name for name in defaults if name in context["dag"].params]
+    check_values(configuration if isinstance(configuration, Mapping) else {}, [*RESERVED, *own], {})
+    check_values(_parameters(context), defaults, {})
 
 
 def choose_environment(context: Context, own: str | None, default: str, allowed: Collection[str]) -> str:

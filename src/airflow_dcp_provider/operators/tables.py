@@ -12,7 +12,7 @@ from airflow_dcp_provider.hooks.settings import read_settings
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
 from airflow_dcp_provider.operators.faults import faults
 from airflow_dcp_provider.operators.jobs import check_writable
-from airflow_dcp_provider.operators.run_context import choose_environment, push_nonce
+from airflow_dcp_provider.operators.run_context import check_parameters, choose_environment, push_nonce
 from airflow_dcp_provider.tables.model import TableSpec
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class EnsureTablesOperator(BaseOperator):
     def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:  # noqa: ARG002 - nothing here is a template
         """Choose the run's environment, and show its tables."""
         with faults():
+            check_parameters(context)
             name = choose_environment(context, self.environment, read_settings().environment, list(self.tables))
         self.run = {"environment": name, "tables": [_shown(TableSpec.from_dict(table)) for table in self.tables[name]]}
 

@@ -11,12 +11,15 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow_dcp_provider.model.errors import ExecutionError
-from airflow_dcp_provider.model.job import JobSpec
 from airflow_dcp_provider.model.names import is_plain_text
 from airflow_dcp_provider.runner.spark_allowed import ALLOWED, SHAPES
 from airflow_dcp_provider.runner.spark_options import option_refusals
+
+if TYPE_CHECKING:
+    from airflow_dcp_provider.model.job import JobSpec
 
 #: The only form of a setting's name. With `=`, a comma or a blank in it, one setting could become two.
 _NAME = re.compile(r"spark(\.[A-Za-z0-9_-]+)+")

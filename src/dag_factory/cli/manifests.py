@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,11 +10,14 @@ from typing import Any
 
 from airflow_dcp_provider.model.environment import canonical_environment
 from airflow_dcp_provider.model.errors import DcpEnvironmentError, UsageError
+from airflow_dcp_provider.model.parameters import check_values, value_of_text
+from airflow_dcp_provider.model.team_folders import parse_team_folders
 from airflow_dcp_provider.runner.spark_conf import entries_of, entry_fault
 from dag_factory.cli.kinds import check_kind
 from dag_factory.compiled import CompiledManifest, CompileSettings, compile_manifest
 from dag_factory.manifest.files import absolute
 from dag_factory.manifest.regular_files import is_there
+from dag_factory.primitives.model import AirflowDag
 
 #: The environment that nothing else is said of.
 LOCAL = "local"
@@ -80,9 +82,17 @@ def compile_named(path: str, environment: str, kind: str | None) -> tuple[Compil
 
 
 def settings_of(environment: str) -> CompileSettings:
-    """Return how manifests are read for a command: as Airflow's configuration says where that is in environment variables."""
+    """Return how manifests are read for a command: as Airflow's configuration says where that is in environment variables.
+
+    :raises DcpEnvironmentError: DCP417 when a variable does not hold what it should.
+    """
     entries = entries_of(os.environ.get("AIRFLOW__DCP__ALLOWED_SPARK_CONF", ""))
-    return CompileSettings(environment, allowed_spark_conf=tuple(entry for entry in entries if not entry_fault(entry)))
+    try:
+        folders = parse_team_folders(os.environ.get("AIRFLOW__DCP__TEAM_FOLDERS", ""))
+    except ValueError as error:
+        raise DcpEnvironmentError(f"AIRFLOW__DCP__TEAM_FOLDERS {error}", code="DCP417", hint="see docs/operating.md") from error
+    allowed = tuple(entry for entry in entries if not entry_fault(entry))
+    return CompileSettings(environment, allowed_spark_conf=allowed, team_folders=folders)
 
 
 def not_a_manifest(file: ManifestFile) -> UsageError:
@@ -101,18 +111,20 @@ def environment_of(text: str | None) -> str:
         raise UsageError(error.message, code="DCP217", hint=error.hint) from error
 
 
-def parameters_of(texts: Sequence[str]) -> dict[str, Any]:
-    """Return ``NAME=VALUE`` texts as parameters; a value that is JSON is taken as such, any other is text.
+def parameters_of(texts: Sequence[str], dag: AirflowDag | None = None) -> dict[str, Any]:
+    """Return ``NAME=VALUE`` texts as parameters of a DAG, each of the type that its manifest declares.
 
-    :raises UsageError: DCP215 when one has no name.
+    Of a parameter without a type, a value that is JSON is taken as such, any other is text.
+
+    :raises UsageError: DCP215 when one has no name, DCP219 for one that the manifest does not have, DCP220 for a value that it
+        cannot have.
     """
     found: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
             raise UsageError(f"`{text}` is not a parameter", code="DCP215", hint="write NAME=VALUE, for example limit=100")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
+        found[name] = value_of_text(value, dag.declared_params.get(name) if dag else None)
+    if dag is not None:
+        check_values(found, dag.params, dag.declared_params)
     return found

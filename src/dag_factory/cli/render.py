@@ -22,8 +22,8 @@ from dag_factory.manifest.files import absolute
 def render(options: argparse.Namespace, output: Output) -> int:
     """``render``: the resolved manifest, its LogicalPlan, and the job of one day; or what a cluster would keep for that job."""
     environment, moment = environment_of(options.environment), moment_of(options.date)
-    parameters = parameters_of(options.parameter)
     compiled, file = compile_named(options.manifest, environment, options.kind)
+    parameters = parameters_of(options.parameter, compiled.dag)
     resolved = resolve_one(absolute(file.path), file.root, environment, settings_of(environment))
     if resolved is None:
         raise not_a_manifest(file)

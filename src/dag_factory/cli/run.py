@@ -36,9 +36,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     :raises DcpError: with the code of what a task failed of.
     """
     environment, moment = environment_of(options.environment), moment_of(options.date)
-    parameters = parameters_of(options.parameter)
     began = time.monotonic()
     compiled, _ = compile_named(options.manifest, environment, options.kind)
+    parameters = parameters_of(options.parameter, compiled.dag)
     for warning in compiled.warnings:
         output.note(str(warning))
     interval = interval_of(compiled.dag.schedule, moment)

@@ -25,7 +25,25 @@ one. A manifest completes and is checked in an editor when its first line names 
 
 A `defaults.yaml` in a folder holds what the manifests below it inherit; nothing in it is required. Maps merge deep, lists of items
 with a `name` merge by that name, other lists are replaced. `$remove` takes something inherited away: in a map a list of its fields,
-in an item of a named list `true` for the whole item."""
+in an item of a named list `true` for the whole item.
+
+Fields that begin with `x-`, at the top of a manifest or of a section of `defaults.yaml`, are left alone: a place for YAML anchors.
+
+Scalars follow YAML 1.2: only `true` and `false` are booleans, `on`, `no` and `2024-01-01` are texts. Where a field is a text that
+may look like a number (`sparkConf`, a source's `options`), the value is what is written: `3.10`, `01234`, `1e6` and `00` stay so,
+and `True` becomes Spark's `true`. Other fields that are texts want such a value in quotes. Parameters keep their types.
+
+Every text, number and file has bounds, since each ends up in databases, logs and pages:
+
+- Control characters other than tabs and line ends, halves of surrogate pairs, other line separators and overrides of the writing
+  direction are refused (DCP123); only `sep`, `delimiter` and `lineSep` may hold a control character. The tables say which fields
+  are one line. A text that is not SQL has at most 16384 characters, unless the table gives fewer (DCP125).
+- Numbers are finite, whole ones have 64 bits (DCP124). Dates are from 1900 to 2999 (DCP133).
+- A file is a regular file of at most 1 MiB in UTF-8, with any line ends; a manifest has at most 50,000 values in 40 levels, aliases
+  written out. The name of a manifest's file, and of the folders above it, can be shown in one line (DCP128).
+- Of an `.airflowignore` at most 64 kB, 1000 patterns, 500 characters and 8 wildcards in a pattern are used. The patterns are their
+  author's: keep those of `regexp` syntax simple, a nested repetition can take for ages.
+- At most 100 problems of a manifest are listed, errors first (DCP126)."""
 
 Schema = Mapping[str, Any]
 

@@ -5,9 +5,11 @@ Whether a file is a manifest is decided by its content, when it is compiled; for
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -22,6 +24,10 @@ DEFAULTS_FILE = "defaults.yaml"
 
 _IGNORE_FILE = ".airflowignore"
 _SUFFIXES = (".yaml", ".yml")
+
+#: What links out of the DAGs folder lead to is looked through so far, since a link may lead to the root of all files. It is looked
+#: through at all to say of manifests there that they cannot be used.
+_MOST_OUTSIDE = 2_000
 
 #: An ``.airflowignore`` is used up to these sizes. Each pattern is tried on every path below it, and one with many wildcards takes
 #: a power of the path's length.
@@ -66,43 +72,58 @@ class _Walk:
         self._real_root = os.path.realpath(root)
         self._syntax = syntax
         self._entered: set[str] = set()
-        self._links: list[tuple[Path, tuple[_Rules, ...]]] = []
+        self._links: deque[tuple[Path, tuple[_Rules, ...]]] = deque()
+        self._left_outside = _MOST_OUTSIDE
 
-    def enter(self, folder: Path, rules: tuple[_Rules, ...]) -> None:
-        """Find what is in ``folder`` and below; links are only noted."""
-        real = os.path.realpath(folder)
-        if real in self._entered:
-            return
-        self._entered.add(real)
-        rules = (*rules, *_read_rules(self._root, folder / _IGNORE_FILE, self._syntax))
+    def enter(self, folder: Path, rules: tuple[_Rules, ...], *, outside: bool = False) -> None:
+        """Find what is in ``folder`` and below; links are only noted.
+
+        :param outside: whether the folder is out of the DAGs folder, where no manifest can be used.
+        """
+        # A list and no recursion: folders may nest deeper than Python calls.
+        waiting = [(folder, rules)]
+        while waiting:
+            folder, rules = waiting.pop()
+            real = os.path.realpath(folder)
+            if real in self._entered:
+                continue
+            self._entered.add(real)
+            rules = (*rules, *_read_rules(self._root, folder / _IGNORE_FILE, self._syntax))
+            for name, is_link, is_folder in self._entries(folder, outside=outside):
+                path = folder / name
+                if name.startswith("."):
+                    continue
+                if is_link:
+                    self._links.append((path, rules))
+                elif is_folder:
+                    if not _ignored(path, rules, is_folder=True):
+                        waiting.append((path, rules))
+                elif _may_be_manifest(path, rules):
+                    self.found.append(path)
+
+    def _entries(self, folder: Path, *, outside: bool) -> list[tuple[str, bool, bool]]:
+        """Return name, and whether it is a link or a folder, of what is in a folder; out of the DAGs folder not of all."""
         try:
             with os.scandir(folder) as entries:
-                listed = sorted((entry.name, entry.is_symlink(), entry.is_dir(follow_symlinks=False)) for entry in entries)
+                some = itertools.islice(entries, self._left_outside) if outside else entries
+                listed = sorted((entry.name, entry.is_symlink(), entry.is_dir(follow_symlinks=False)) for entry in some)
         except OSError:
             # What may not be listed holds no manifest that could run.
-            return
-        for name, is_link, is_folder in listed:
-            path = folder / name
-            if name.startswith("."):
-                continue
-            if is_link:
-                self._links.append((path, rules))
-            elif is_folder:
-                if not _ignored(path, rules, is_folder=True):
-                    self.enter(path, rules)
-            elif _may_be_manifest(path, rules):
-                self.found.append(path)
+            return []
+        if outside:
+            self._left_outside -= len(listed)
+        return listed
 
     def follow_links(self) -> None:
         """Find what links lead to, unless it was found already."""
         known = {os.path.realpath(path) for path in self.found} if self._links else set()
         while self._links:
-            path, rules = self._links.pop(0)
+            path, rules = self._links.popleft()
             real = os.path.realpath(path)
             inside = real == self._real_root or real.startswith(self._real_root + os.sep)
             if os.path.isdir(path):  # noqa: PTH112 - asks no more of a link that cannot be followed
                 if not inside and not _ignored(path, rules, is_folder=True):
-                    self.enter(path, rules)
+                    self.enter(path, rules, outside=True)
             elif real not in known and _may_be_manifest(path, rules) and not _leads_nowhere(path):
                 known.add(real)
                 self.found.append(path)

@@ -107,23 +107,21 @@ class Node:
             return [node.plain() for node in self.value]
         return self.value
 
-    def size(self) -> int:
-        """Return how many values there are, this one and all below it."""
-        count, waiting = 0, [self]
-        while waiting:
-            node = waiting.pop()
-            count += 1
-            waiting += node.items or node.fields.values()
-        return count
-
-    def texts(self) -> Iterator[Node]:
-        """Yield every text below this value."""
+    def everything(self) -> Iterator[Node]:
+        """Yield this value and every one below it."""
         waiting = [self]
         while waiting:
             node = waiting.pop()
-            if isinstance(node.value, str):
-                yield node
-            elif isinstance(node.value, tuple):
+            yield node
+            if isinstance(node.value, tuple):
                 waiting += node.value
             elif isinstance(node.value, dict):
                 waiting += node.value.values()
+
+    def size(self) -> int:
+        """Return how many values there are, this one and all below it."""
+        return sum(1 for _ in self.everything())
+
+    def texts(self) -> Iterator[Node]:
+        """Yield every text below this value."""
+        return (node for node in self.everything() if isinstance(node.value, str))

@@ -25,6 +25,8 @@ def check_numbers(root: Node, schema: Mapping[str, Any], problems: Problems) -> 
 
     :param schema: a JSON Schema; fields that it bounds on both sides, or to which it gives another type, are its own matter.
     """
+    if not any(_is_out_of_range(node) for node in root.everything()):
+        return True
     good = True
     definitions: Mapping[str, Any] = schema.get("$defs", {})
     waiting: list[tuple[Node, Any]] = [(root, schema)]
@@ -36,11 +38,15 @@ def check_numbers(root: Node, schema: Mapping[str, Any], problems: Problems) -> 
             waiting += [(value, fields.get(name, others)) for name, value in node.value.items()]
         elif isinstance(node.value, tuple):
             waiting += [(item, part.get("items")) for item in node.value]
-        elif isinstance(node.value, int | float) and not is_in_range(node.value) and _takes_numbers(part):
+        elif _is_out_of_range(node) and _takes_numbers(part):
             good = False
             hint = f'where a text is meant, put it in quotes: "{node.written}"'
             problems.add("DCP124", f"the number `{_short(node.written)}` is out of range", node.position, hint)
     return good
+
+
+def _is_out_of_range(node: Node) -> bool:
+    return isinstance(node.value, int | float) and not is_in_range(node.value)
 
 
 def _short(text: str) -> str:

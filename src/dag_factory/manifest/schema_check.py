@@ -40,7 +40,16 @@ def _unique_items(validator: Any, rule: Any, instance: Any, schema: Any) -> Iter
         yield from Draft202012Validator.VALIDATORS["uniqueItems"](validator, rule, instance, schema)
 
 
-_Validator: Any = validators.extend(Draft202012Validator, {"uniqueItems": _unique_items})  # type: ignore[no-untyped-call]
+def _is_whole_number(_: Any, value: Any) -> bool:
+    # JSON Schema takes 1.0 for a whole number; what gets it would not.
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    {"uniqueItems": _unique_items},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole_number),
+)
 
 
 @functools.cache

@@ -6,7 +6,6 @@ Answers are cautious: what cannot be known without the tables (``SELECT *``, tem
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -157,15 +156,15 @@ def _read(sql: SqlText, catalogs: frozenset[str]) -> SqlReading:
 
 def _said(tree: Any, sql: SqlText, catalogs: frozenset[str]) -> SqlReading:
     """Return what a query says, from its syntax tree."""
-    tables, problems = _tables(tree, sql, catalogs)
+    tables, problems, qualified, with_names = _tables(tree, sql, catalogs)
     columns = _columns(tree, sql)
     return SqlReading(
         problems=tuple(problems),
         tables=tuple(tables),
-        qualified_columns=tuple(_qualified_columns(tree, sql)),
+        qualified_columns=tuple(qualified),
         columns=None if columns is None else tuple(name for name, _ in columns),
         column_places=tuple(None if place is None else sql.origin(place) for _, place in columns or ()),
-        with_names=frozenset(cte.alias for cte in tree.find_all(exp.CTE)),
+        with_names=frozenset(with_names),
     )
 
 
@@ -233,17 +232,24 @@ class _Names:
         return False
 
 
-def _tables(tree: Any, sql: SqlText, catalogs: frozenset[str]) -> tuple[list[TableRead], list[SqlProblem]]:
-    """Return every table below ``tree`` that is no name of a ``WITH``, and what is wrong with how they are read."""
+def _tables(
+    tree: Any, sql: SqlText, catalogs: frozenset[str]
+) -> tuple[list[TableRead], list[SqlProblem], list[QualifiedColumn], list[str]]:
+    """Return every table below ``tree`` that is no name of a ``WITH``, what is wrong, qualified columns, and names of ``WITH``."""
     tables: list[TableRead] = []
     problems: list[SqlProblem] = []
+    qualified: list[QualifiedColumn] = []
+    with_names: list[str] = []
     waiting: list[tuple[Any, _Names]] = [(tree, _Names({}, 0, None))]
     while waiting:
         node, names = waiting.pop()
         if isinstance(node, exp.Hint):
             # A hint's arguments are aliases, which the parser takes for tables.
             continue
-        if isinstance(node, exp.Table):
+        if isinstance(node, exp.Column):
+            if (column := _qualified_column(node, sql)) is not None:
+                qualified.append(column)
+        elif isinstance(node, exp.Table):
             found = _table(node, names, sql, catalogs)
             if isinstance(found, SqlProblem):
                 problems.append(found)
@@ -252,6 +258,7 @@ def _tables(tree: Any, sql: SqlText, catalogs: frozenset[str]) -> tuple[list[Tab
         with_clause = node.args.get("with_") or node.args.get("with")
         if isinstance(with_clause, exp.With):
             ctes = with_clause.expressions
+            with_names += [cte.alias for cte in ctes]
             # Of two equal names the first counts for where it can be seen.
             places: dict[str, int] = {}
             for number, cte in enumerate(ctes):
@@ -260,7 +267,7 @@ def _tables(tree: Any, sql: SqlText, catalogs: frozenset[str]) -> tuple[list[Tab
             waiting += [(cte, _Names(places, number + bool(with_clause.recursive), names)) for number, cte in enumerate(ctes)]
             names = _Names(places, len(ctes), names)
         waiting += [(child, names) for child in node.iter_expressions() if child is not with_clause]
-    return tables, problems
+    return tables, problems, qualified, with_names
 
 
 def _table(node: exp.Table, names: _Names, sql: SqlText, catalogs: frozenset[str]) -> TableRead | SqlProblem | None:
@@ -306,15 +313,14 @@ def _function_problem(node: exp.Table, sql: SqlText) -> SqlProblem | None:
     return SqlProblem("DCP159", message, f"table functions are: {', '.join(sorted(_TABLE_FUNCTIONS))}", offset)
 
 
-def _qualified_columns(tree: exp.Expression, sql: SqlText) -> Iterator[QualifiedColumn]:
-    for column in tree.find_all(exp.Column):
-        table, database = column.args.get("table"), column.args.get("db")
-        if table is None or database is None or "start" not in table.meta:
-            continue
-        first = column.args.get("catalog") or database
-        yield QualifiedColumn(
-            column.catalog, column.db, column.table, sql.origin(first.meta["start"]), sql.origin(table.meta["start"])
-        )
+def _qualified_column(column: exp.Column, sql: SqlText) -> QualifiedColumn | None:
+    table, database = column.args.get("table"), column.args.get("db")
+    if table is None or database is None or "start" not in table.meta:
+        return None
+    first = column.args.get("catalog") or database
+    return QualifiedColumn(
+        column.catalog, column.db, column.table, sql.origin(first.meta["start"]), sql.origin(table.meta["start"])
+    )
 
 
 def _columns(tree: Any, sql: SqlText) -> list[tuple[str, int | None]] | None:

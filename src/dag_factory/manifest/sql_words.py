@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 from sqlglot.dialects.spark import Spark
+from sqlglot.tokens import TokenType
 
 from dag_factory.manifest.sql_problems import SqlProblem
 
@@ -16,6 +17,9 @@ MAX_NESTING = 100
 
 #: Functions that call into the driver's Java, whatever their arguments.
 _CODE = frozenset({"reflect", "java_method", "try_reflect"})
+_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
+_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
+_TEXTS = frozenset({TokenType.STRING, TokenType.RAW_STRING})
 
 
 def too_large(text: str) -> SqlProblem | None:
@@ -77,12 +81,21 @@ def problem_in(text: str, tokens: list[Any]) -> SqlProblem | None:
         return SqlProblem("DCP162", message, "use a parameter: {{ params.parameters.<name> | sql }}", variable)
     depth = 0
     for token, following in itertools.zip_longest(tokens, tokens[1:]):
-        kind = token.token_type.name
-        depth += (kind in {"L_PAREN", "L_BRACKET", "L_BRACE"}) - (kind in {"R_PAREN", "R_BRACKET", "R_BRACE"})
-        if depth > MAX_NESTING:
-            return too_deep(token.start)
-        if following is not None and (problem := _of_pair(token, following)):
-            return problem
+        kind = token.token_type
+        if kind in _OPENING:
+            depth += 1
+            if depth > MAX_NESTING:
+                return too_deep(token.start)
+        elif kind in _CLOSING:
+            depth -= 1
+        if following is None:
+            continue
+        if following.token_type is TokenType.L_PAREN:
+            if problem := _of_call(token):
+                return problem
+        elif kind is TokenType.USING and following.token_type in _TEXTS:
+            message = "`USING` with a text runs a script on the cluster"
+            return SqlProblem("DCP159", message, "write it in SQL's own functions", token.start)
     return None
 
 
@@ -91,20 +104,16 @@ def too_deep(offset: int | None = None) -> SqlProblem:
     return SqlProblem("DCP144", "the SQL nests too deep to be read", "split it into several transformations", offset)
 
 
-def _of_pair(token: Any, following: Any) -> SqlProblem | None:
-    kind, word = token.token_type.name, token.text.lower()
-    if following.token_type.name == "L_PAREN" and kind != "STRING":
-        if word in _CODE:
-            return SqlProblem(
-                "DCP159", f"the function `{word}` runs code on the driver", "write it in SQL's own functions", token.start
-            )
-        if word == "identifier":
-            message = "`IDENTIFIER(...)` names a table, column or function by a text"
-            return SqlProblem("DCP159", message, "write the name itself", token.start)
-        if kind == "TABLE":
-            return SqlProblem("DCP159", "`TABLE(...)` hands a table to a function", "read the table with SELECT", token.start)
-    if kind == "USING" and following.token_type.name in {"STRING", "RAW_STRING"}:
+def _of_call(token: Any) -> SqlProblem | None:
+    """Return what is wrong with a word before a bracket."""
+    word = token.text.lower()
+    if word in _CODE:
         return SqlProblem(
-            "DCP159", "`USING` with a text runs a script on the cluster", "write it in SQL's own functions", token.start
+            "DCP159", f"the function `{word}` runs code on the driver", "write it in SQL's own functions", token.start
         )
+    if word == "identifier":
+        message = "`IDENTIFIER(...)` names a table, column or function by a text"
+        return SqlProblem("DCP159", message, "write the name itself", token.start)
+    if token.token_type is TokenType.TABLE:
+        return SqlProblem("DCP159", "`TABLE(...)` hands a table to a function", "read the table with SELECT", token.start)
     return None

@@ -16,6 +16,32 @@ from dag_factory.manifest.problems import Problems, did_you_mean
 #: Schedules by name; the last two are Airflow's own and no cron expressions.
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", "@once", "@continuous")
 
+_CRON = re.compile(r"[0-9A-Za-z*,/#?\s-]+", re.ASCII)
+#: The library knows more: an `R` stands for a time by chance, another one whenever the manifest is read.
+_CRON_WORDS = frozenset(
+    [
+        "JAN",
+        "FEB",
+        "MAR",
+        "APR",
+        "MAY",
+        "JUN",
+        "JUL",
+        "AUG",
+        "SEP",
+        "OCT",
+        "NOV",
+        "DEC",
+        "SUN",
+        "MON",
+        "TUE",
+        "WED",
+        "THU",
+        "FRI",
+        "SAT",
+        "L",
+    ]
+)
 _ASSET = re.compile(r"iceberg://([^/]+)/([^/]+)/([^/]+)")
 _LABEL_KEY = re.compile(r"(?!.{254,}/)([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
@@ -127,6 +153,8 @@ def _cron_fault(text: str) -> str:
         return "" if text in PRESETS else f"the presets are {', '.join(PRESETS)}"
     if len(text.split()) != 5:
         return f"it has {len(text.split())} fields and needs 5"
+    if not _CRON.fullmatch(text) or not _CRON_WORDS.issuperset(re.findall("[A-Z]+", text.upper())):
+        return "a field of it cannot be read"
     from croniter import croniter  # type: ignore[import-untyped]
 
     try:

@@ -135,13 +135,21 @@ def _type_hint(wanted: list[str], node: Node, error: Violation) -> str:
         if error.schema.get("examples") and (size := _SIZE.fullmatch(str(error.schema["examples"][0]))):
             return _size_hint(node, size)
         return f'put it in quotes: "{node.written}"'
-    if "integer" in wanted and node.text.strip().lstrip("-").isdigit():
-        return f"write it without quotes: {node.text.strip()}"
+    if "integer" in wanted and (whole := _whole_number(node)):
+        return whole
     if "boolean" in wanted and node.text.lower() in {"yes", "no", "on", "off", "true", "false"}:
         return f"write {'true' if node.text.lower() in {'yes', 'on', 'true'} else 'false'}, without quotes"
     if "array" in wanted and not node.is_map:
         return "write a list: one item a line, each after `- `, or [a, b]"
     return _example(error)
+
+
+def _whole_number(node: Node) -> str:
+    """Return how to write a value as the whole number that it stands for, or nothing when it stands for none."""
+    if isinstance(node.value, float) and node.value.is_integer():
+        return f"write {int(node.value)}"
+    text = node.text.strip()
+    return f"write it without quotes: {text}" if text.lstrip("-").isdecimal() else ""
 
 
 def _size_hint(node: Node, usual: re.Match[str]) -> str:

@@ -154,8 +154,8 @@ class _Builder:
 
     def _node(self, event: Any, events: Iterator[Any], depth: int, key: Any = None) -> Node:
         """Return the value that begins with ``event``; ``key`` is the event of its name, when it is a map's value."""
-        length = len(getattr(event, "value", ""))
-        self._weigh(1, length, event)
+        length = 0
+        self._weigh(1, event)
         name = key.start_mark if key else None
         if isinstance(event, yaml.AliasEvent):
             found = self._alias(event)
@@ -172,10 +172,12 @@ class _Builder:
             value = tuple(self._node(each, events, depth + 1) for each in _until(events, yaml.SequenceEndEvent))
         else:
             value = scalar(event.value) if event.implicit[0] else event.value
-            if isinstance(value, str):
-                self._check_text(value, event, key.value if key else "")
-            else:
+            length = len(event.value)
+            self._characters += length
+            if not isinstance(value, str):
                 source = event.value
+            elif event.style == '"' or length > self.settings.max_text:
+                self._check_text(value, event, key.value if key else "")
         mark = event.start_mark
         style = getattr(event, "style", None) or ""
         place = (mark.line + 1, mark.column + 1, name.line + 1 if name else 0, name.column + 1 if name else 0)
@@ -185,6 +187,7 @@ class _Builder:
         return node
 
     def _check_text(self, text: str, event: Any, field: str) -> None:
+        # What stands in the file as it is was checked with the file; an escape in quotes can mean any character.
         place = refused_character(text)
         # A NUL is refused everywhere: databases keep no text that holds one.
         if place is not None and not (field in _SEPARATORS and text[place] in _SEPARATING):
@@ -195,7 +198,8 @@ class _Builder:
             self._tell("DCP125", text, event, "make it shorter; a long query belongs into an SQL file")
 
     def _check_name(self, key: Any) -> None:
-        self._weigh(0, len(key.value), key)
+        if key.style != '"' and len(key.value) <= _LONGEST_NAME:
+            return
         if (place := refused_character(key.value)) is not None:
             self._tell("DCP123", f"the name holds the character {character_name(key.value[place])}", key, "remove it")
         if len(key.value) > _LONGEST_NAME:
@@ -254,15 +258,16 @@ class _Builder:
             # The parser reports an unknown anchor only when it composes; a map that holds itself is one as well.
             self._stop("DCP106", f"`*{event.anchor}` names an anchor that is not complete here", event, "write the value out")
         node, weight, characters = self._anchors[event.anchor]
-        self._weigh(weight, characters, event)
-        return node
-
-    def _weigh(self, amount: int, characters: int, event: Any) -> None:
-        self._count += amount
+        self._weigh(weight, event)
+        # Without aliases the texts are no longer than the file.
         self._characters += characters
         if self._characters > self.settings.max_file_bytes:
             text = f"the texts of the file have more than {self.settings.max_file_bytes} characters, aliases written out"
             self._stop("DCP106", text, event, "name a long text in fewer places")
+        return node
+
+    def _weigh(self, amount: int, event: Any) -> None:
+        self._count += amount
         if self._count > self.settings.max_nodes:
             text = f"the file holds more than {self.settings.max_nodes} values, aliases written out"
             self._stop("DCP106", text, event, "remove aliases of aliases")

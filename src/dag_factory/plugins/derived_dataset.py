@@ -57,7 +57,8 @@ class DerivedDatasetPlugin:
         when = job_parts.orchestration(manifest.get("workflow"))
         sql = manifest.read_named_file(manifest.root.fields["workflow"].fields["sql"], Problems())
         text = sql.text if sql else ""
-        derived = derive(text, when["parameters"], manifest.settings.default_catalog, manifest.environment)
+        parameters = {**when["parameters"], **when["declared_parameters"]}
+        derived = derive(text, parameters, manifest.settings.default_catalog, manifest.environment)
         return LogicalPlan(
             plugin_type="DERIVED_DATASET",
             id=f"{self.get_manifest_type()}/{name}",

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_dcp_provider.model.job import JobSpec
+from airflow_dcp_provider.model.parameters import declared_of, defaults_of
 from airflow_dcp_provider.runner.spark_conf import refusals
 from airflow_dcp_provider.runner.spark_options import option_refusals
 from dag_factory.manifest.addresses import check_notifications
 from dag_factory.manifest.node import Node
+from dag_factory.manifest.parameters import check_parameters
 from dag_factory.manifest.problems import Problems
 from dag_factory.manifest.values import check_dates, check_executor_counts, check_memory, check_schedule, schedule_assets
 from dag_factory.primitives.model import AirflowDag, CoreEtlJob, IcebergTable
@@ -69,6 +71,7 @@ def check_orchestration(orchestration: Node | None, problems: Problems) -> None:
     """Record bad schedules and dates, and addresses that cannot be notified."""
     if orchestration is not None:
         check_notifications(orchestration.get("airflow", "notifications"), problems)
+        check_parameters(orchestration.get("parameters"), problems)
         check_schedule(orchestration.get("schedule"), problems)
         check_dates(orchestration.get("startDate"), orchestration.get("endDate"), problems)
 
@@ -122,7 +125,8 @@ def orchestration(node: Node | None) -> dict[str, Any]:
         "retry_policy": {"max_retries": retry.get("maxRetries", 0), "retry_interval": float(retry.get("retryInterval", 60))},
         "timeout": None if found.get("timeout") is None else float(found["timeout"]),
         "max_active_runs": found.get("maxActiveRuns"),
-        "parameters": found.get("parameters", {}),
+        "parameters": defaults_of(found.get("parameters", {})),
+        "declared_parameters": declared_of(found.get("parameters", {})),
         "airflow": found.get("airflow", {}),
     }
 
@@ -146,6 +150,7 @@ def airflow_dag(dag_id: str, job: JobSpec, when: Mapping[str, Any], *, descripti
         description=description,
         airflow=when["airflow"],
         params=when["parameters"],
+        declared_params=when["declared_parameters"],
     )
 
 

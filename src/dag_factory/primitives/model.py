@@ -61,6 +61,7 @@ class AirflowDag:
     :param start_date: ISO date or date-time (UTC), or None; likewise ``end_date``.
     :param airflow: the manifest's allow-listed Airflow settings: ``pool``, ``queue``, ``priority``, ``notifications``.
     :param params: defaults of the manifest's own parameters, for the trigger form.
+    :param declared_params: declarations of those that have one, see :mod:`airflow_dcp_provider.model.parameters`.
     """
 
     dag_id: str
@@ -75,6 +76,7 @@ class AirflowDag:
     description: str = ""
     airflow: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
+    declared_params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,8 @@ def test_the_role_suffices_for_a_whole_life(
 @pytest.fixture
 def driver(api: KubernetesApi, api_server: ApiServer, kube_namespace: str) -> Iterator[KubernetesApi]:
     """A client of the service account that drivers run as."""
-    token = api_server.service_account(kube_namespace, "spark")
+    path = f"{COLLECTIONS['ServiceAccount'].format(kube_namespace)}/spark/token"
+    token = api_server.request("POST", path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
     with KubernetesApi(ClusterAccess("driver", kube_config=json.dumps(api_server.kube_config(token, kube_namespace)))) as made:
         yield made
 

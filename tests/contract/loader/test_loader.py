@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,6 +81,21 @@ def test_each_broken_manifest_has_its_own_error(dags_folder: DagsFolder) -> None
     assert sorted(parsed.errors) == ["one.yaml", "two.yaml"]
     assert "two" not in parsed.errors["one.yaml"]
     assert sorted(parsed.serialized) == ["good"]
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe.yaml", b"a\nb.yaml", b"\x1b[31m.yaml", b"/".join([b"x" * 200] * 5) + b"/long.yaml"])
+def test_an_error_under_a_name_that_no_database_takes_is_kept(
+    dags_folder: DagsFolder, caplog: pytest.LogCaptureFixture, name: bytes
+) -> None:
+    dags_folder.write({"good.yaml": spark_job("good"), os.fsdecode(name): spark_job("odd")})
+    parsed = dags_folder.as_processor()
+    assert sorted(parsed.serialized) == ["good"]
+    ((path, text),) = parsed.errors.items()
+    assert "DCP128" in text
+    assert len(path.encode()) <= 1_024
+    assert all(char.isprintable() or char == "\n" for char in path + text)
+    assert list(dags_folder.as_anyone().dags) == ["good"]
+    assert "\udcff" not in caplog.text
 
 
 def test_when_it_is_mended_the_error_goes_and_the_dag_comes(dags_folder: DagsFolder) -> None:

@@ -126,12 +126,13 @@ def test_the_trigger_form_offers_the_allowed_environments(tmp_path: Path) -> Non
         environment.resolve("mars")
 
 
-def test_the_trigger_form_has_a_free_map_of_parameters(tmp_path: Path) -> None:
+def test_the_trigger_form_has_a_map_of_the_manifests_parameters(tmp_path: Path) -> None:
     parameters = built(tmp_path, parameters={"minimum": 10}).params.get_param("parameters")
     assert parameters.value == {"minimum": 10}
-    assert parameters.resolve({"anything": [1, 2]}) == {"anything": [1, 2]}
-    with pytest.raises(ParamValidationError):
-        parameters.resolve("no map")
+    assert parameters.resolve({"minimum": [1, 2]}) == {"minimum": [1, 2]}
+    for other in ("no map", {"anything": [1, 2]}):
+        with pytest.raises(ParamValidationError):
+            parameters.resolve(other)
 
 
 @pytest.mark.parametrize("task_id", TASK_IDS)

@@ -68,3 +68,13 @@ def test_an_override_of_what_is_not_there_is_told_what_is(
     with pytest.raises(ManifestError) as error:
         compile_files({"job.yaml": text})
     assert {(problem.code, problem.hint) for problem in error.value.problems} == {("DCP112", hint)}
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"), [("2.0", "write 2"), ("1e1", "write 10"), ('"2"', "write it without quotes: 2"), ("2.5", "for example 4")]
+)
+def test_a_whole_number_is_written_as_one(compile_files: Compile, written: str, hint: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        compile_files({"job.yaml": SPARK_JOB.replace("cores: 2", f"cores: {written}")})
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.hint) == ("DCP111", hint)

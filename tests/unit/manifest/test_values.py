@@ -98,3 +98,22 @@ def test_hints_do_not_mind_another_way_of_writing() -> None:
     assert did_you_mean("max_retries", ["maxRetries", "retryInterval"]) == "did you mean `maxRetries`?"
     assert did_you_mean("executer", ["driver", "executor"]) == "did you mean `executor`?"
     assert did_you_mean("xyz", ["driver", "executor"]) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["R 0 * * *", "0 R(1-5) * * *", "H H * * *", "0 0 * * X", "\u0663 * * * *", "0 0 \u00e9 * *", "0 0 LW * *", "1_0 * * * *"],
+)
+def test_a_schedule_that_is_another_one_each_time_or_cannot_be_read(text: str) -> None:
+    problems = Problems()
+    check_schedule(Node(text, "f.yaml", 1, 1), problems)
+    assert [problem.code for problem in problems.errors] == ["DCP132"]
+
+
+@pytest.mark.parametrize(
+    "text", ["0 6 * * MON-FRI", "0 6 1 jan *", "*/10 0-6/2 1,15 * *", "0 0 L * *", "0 0 * * L5", "0 0 * * 5#3", "0 0 ? * *"]
+)
+def test_schedules_that_cron_knows(text: str) -> None:
+    problems = Problems()
+    check_schedule(Node(text, "f.yaml", 1, 1), problems)
+    assert not problems.sorted()

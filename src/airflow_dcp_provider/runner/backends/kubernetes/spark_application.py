@@ -24,6 +24,7 @@ from airflow_dcp_provider.runner.backends.kubernetes.names import (
     files_name,
     labels,
 )
+from airflow_dcp_provider.runner.backends.kubernetes.source_paths import check_source_paths
 from airflow_dcp_provider.runner.backends.kubernetes.spark_settings import spark_conf
 from airflow_dcp_provider.runner.drivers import driver_of
 from airflow_dcp_provider.runner.overhead import default_overhead, overhead_setting
@@ -55,11 +56,14 @@ def spark_application(
     :param core_etl_main_classes: ends of main class names that mean our own driver; None for the built-in ones.
     :raises DcpEnvironmentError: DCP412 when a credential could only be written in clear, DCP173 for a number of executors that is
         none.
+    :raises ExecutionError: DCP345 for a source that reads the pod's own files.
     """
     job = JobSpec.from_dict(request.job)
     own = labels(request)
     # A JVM driver reads no files of ours: it finds its credentials where it always did.
     by_file = not _is_jvm(job, core_etl_main_classes)
+    if by_file:
+        check_source_paths(job, environment)
     return {
         "apiVersion": GROUP_VERSION,
         "kind": KIND,
