@@ -129,7 +129,7 @@ def test_the_drivers_document_is_the_architectures():
     assert document["sinks"][0]["table"] == "t"
 
 
-def test_the_driver_is_told_which_spark_the_manifest_names():
+def test_the_drivers_document_names_the_manifests_spark():
     document = driver_job_spec(request(spec=replace(job(), engine=EngineSpec(version="4.1"))))
     assert document["spark_version"] == "4.1"
 
