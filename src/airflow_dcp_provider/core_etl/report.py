@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional
 
 from . import VERSION
 from .faults import DriverError
-from .proof import Snapshot
+from .proof import Snapshot, deleted_rows
 from .spec import Sink
 
 LOG = logging.getLogger("core_etl")
@@ -80,7 +80,7 @@ def written(sink: Sink, snapshot: Snapshot, partition: str, rows: int, reason: s
         partition=partition,
         rows=rows,
         added_rows=int(snapshot.summary.get("added-records", 0)),
-        deleted_rows=int(snapshot.summary.get("deleted-records", 0)),
+        deleted_rows=deleted_rows(snapshot.summary),
         reason=reason,
     )
 

@@ -16,6 +16,8 @@ from .faults import EXIT_PLATFORM, DriverError
 
 TIME_ZONE = "spark.sql.session.timeZone"
 
+CASE = "spark.sql.caseSensitive"
+
 #: Names the environment variable that holds a JSON object: Spark setting -> environment variable with its value.
 SECRET_SETTINGS = "DCP_SECRET_SETTINGS"  # noqa: S105 - a name
 
@@ -58,3 +60,16 @@ def insist(spark: SparkSession) -> None:
     """
     spark._jvm.org.apache.spark.sql.SparkSession.setActiveSession(spark._jsparkSession)
     spark.conf.set(TIME_ZONE, "UTC")
+
+
+def check_case(spark: SparkSession) -> None:
+    """Raise when names of columns are told apart by case: Iceberg's tables and the checks of a job do not.
+
+    :raises DriverError: DCP391.
+    """
+    if str(spark.conf.get(CASE, "false")).lower() != "false":
+        raise DriverError(
+            "DCP391",
+            f"{CASE} is on, and columns are matched without regard to case everywhere else",
+            "leave the setting out, and give columns names that differ in more than case",
+        )

@@ -15,6 +15,9 @@ from .faults import DriverError, quoted
 FILE_TYPES = ("parquet", "csv", "json")
 MODES = ("overwrite", "append", "merge")
 
+#: Begins the names of the catalogs that the driver writes through; no alias may begin with it.
+WRITING_PREFIX = "dcp_write_"
+
 
 @dataclass(frozen=True)
 class Source:
@@ -72,13 +75,16 @@ class Sink:
 
     @property
     def identifier(self) -> str:
-        """The same, quoted for SQL."""
-        return identifier(self.catalog, self.database, self.table)
+        """The table as the driver writes it, quoted for SQL: in the catalog without a cache."""
+        return identifier(writing_alias(self.catalog), self.database, self.table)
 
 
 @dataclass(frozen=True)
 class Job:
-    """The whole document. ``ds`` is the run's own day, ``run_key`` names the run for appends that must happen once for it."""
+    """The whole document. ``ds`` is the run's own day, ``run_key`` names the run for appends that must happen once for it.
+
+    :param default_catalog: the alias that a table's name without a catalog means in SQL, or None for Spark's own default.
+    """
 
     execution_id: str
     attempt: int
@@ -89,10 +95,16 @@ class Job:
     sources: Tuple[Source, ...]
     transformations: Tuple[Transformation, ...]
     sinks: Tuple[Sink, ...]
+    default_catalog: Optional[str] = None
 
     def run_of(self, sink: Sink) -> str:
         """Return what names this run's writing of ``sink`` in a snapshot: the run, whatever its execution, and the sink."""
         return f"{self.run_key or self.execution_id}:{sink.name}"
+
+
+def writing_alias(alias: str) -> str:
+    """Return the name of the catalog that the driver writes through for ``alias``."""
+    return f"{WRITING_PREFIX}{alias}"
 
 
 def identifier(*parts: str) -> str:
@@ -124,6 +136,7 @@ def parse_job(text: str) -> Job:
         sources=tuple(_build(Source, item) for item in data.get("sources") or ()),
         transformations=tuple(_build(Transformation, item) for item in data.get("transformations") or ()),
         sinks=tuple(_sink(item) for item in data.get("sinks") or ()),
+        default_catalog=_text(data, "default_catalog") or None,
     )
     _check(job)
     return job

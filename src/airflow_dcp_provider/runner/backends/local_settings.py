@@ -14,7 +14,7 @@ from airflow_dcp_provider.model.quantities import memory_bytes
 from airflow_dcp_provider.runner.machine import usable_memory
 
 #: The jar that this version is tested with.
-DEFAULT_ICEBERG_JAR = "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.11.0"
+DEFAULT_ICEBERG_JAR = "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.12.0"
 
 _ARCHIVE_MODES = ("use", "make", "off")
 
