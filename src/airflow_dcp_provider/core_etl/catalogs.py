@@ -46,9 +46,10 @@ def prepare_catalogs(spark: SparkSession, job: Job) -> None:
 
     :raises DriverError: DCP337 when an alias is not configured.
     """
-    if job.default_catalog:
-        spark.conf.set(_DEFAULT, job.default_catalog)
     configured = _catalog_settings(spark)
+    # Spark starts its default catalog for every query, so it must be one that there is, also when no name needs it.
+    if job.default_catalog in configured:
+        spark.conf.set(_DEFAULT, job.default_catalog)
     users = {sink.catalog: f"sink `{sink.name}`" for sink in job.sinks}
     users.update({table_name(spark, source)[0]: f"source `{source.name}`" for source in job.sources if source.type == "iceberg"})
     for alias, user in sorted(users.items()):

@@ -36,6 +36,7 @@ def run_job(spark: SparkSession, job: Job, report: Report) -> None:
         check_case(spark)
         prepare_catalogs(spark, job)
         pins = pin_tables(spark, job)
+        report.reads = {".".join(name): pin.snapshot_id for name, pin in pins.items()}
         register_views(spark, job, Reads(spark, pins))
         results = at_one_moment(spark, {sink.input: spark.table(identifier(sink.input)) for sink in job.sinks})
         plans = [plan_sink(spark, job, sink, results[sink.input]) for sink in job.sinks]

@@ -92,8 +92,12 @@ def unchanged(sink: Sink, reason: str, partition: str = "") -> SinkResult:
 
 @dataclass
 class Report:
-    """What is known so far; it is printed once, whatever happens."""
+    """What is known so far; it is printed once, whatever happens.
 
+    :param reads: the tables that the run reads, and at which snapshot; None for a table without one.
+    """
+
+    reads: Dict[str, Optional[int]] = field(default_factory=dict)
     sinks: List[SinkResult] = field(default_factory=list)
     seconds: Dict[str, float] = field(default_factory=dict)
     error: Optional[DriverError] = None
@@ -104,6 +108,7 @@ class Report:
             "version": VERSION,
             "status": "failed" if self.error else "succeeded",
             "error": self.error.to_dict() if self.error else None,
+            "reads": [{"table": table, "snapshot_id": snapshot} for table, snapshot in self.reads.items()],
             "sinks": [asdict(sink) for sink in self.sinks],
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
         }

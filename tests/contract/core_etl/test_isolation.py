@@ -47,7 +47,9 @@ def test_each_sink_sees_the_tables_as_they_were_at_first(lake: Lake) -> None:
         }
         for name, mode in modes.items()
     ]
+    (snapshot,) = lake.spark.sql(f"SELECT snapshot_id FROM {lake.name}_stock.snapshots").first()
     report = lake.run_spec(document)
+    assert report.reads == {f"{lake.name}_stock": snapshot}
     assert [sink.rows for sink in report.sinks] == [3, 3, 1, 1, 3]
 
     def rows(name: str) -> list[tuple[object, ...]]:

@@ -301,3 +301,13 @@ def test_a_partition_column_may_be_spelt_in_another_case(lake: Lake) -> None:
         done = lake.run(f"SELECT {number} AS id, 'NL' AS country", partition_by=["Country"])
         assert done.partition == "country=NL"
     assert lake.rows() == [(2, "NL")]
+
+
+def test_a_thousand_partitions_need_no_more_memory_than_one(lake: Lake) -> None:
+    """A task has one file open at a time; with one open for each partition, this would need a few gigabytes."""
+    columns = ", ".join(f"repeat(cast(id AS STRING), 20) AS c{number}" for number in range(40))
+    query = f"SELECT id % 1000 AS part, {columns} FROM range(4000)"
+    for attempt in (1, 2):
+        done = lake.run(query, partition_by=["part"], attempt=attempt)
+    assert (done.rows, done.added_rows, done.deleted_rows) == (4000, 4000, 4000)
+    assert done.partition.endswith("+990 more")

@@ -136,3 +136,8 @@ def test_options_that_spark_does_not_understand_are_the_manifests_fault(lake: La
     error = lake.fail("SELECT * FROM m", sources=[{"name": "m", "type": kind, "path": str(path), "options": options}])
     assert error.exit_code == 20, error
     assert error.code in ("DCP394", "DCP323")
+
+
+def test_a_default_catalog_that_is_not_configured_hinders_nobody_who_does_not_need_it(lake: Lake) -> None:
+    lake.run("SELECT 1 AS id", default_catalog="elsewhere")
+    assert lake.rows() == [(1,)]
