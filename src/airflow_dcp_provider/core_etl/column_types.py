@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 from pyspark.sql.types import (
     ArrayType,
@@ -28,6 +28,7 @@ from pyspark.sql.types import (
 )
 
 from .faults import DriverError
+from .spec import identifier
 
 #: Iceberg's names, and Spark's for the same types. ``timestamp`` is Iceberg's: without a time zone.
 _NAMES: Dict[str, DataType] = {
@@ -109,6 +110,63 @@ def _no_type(text: str) -> DriverError:
 def spell(kind: DataType) -> str:
     """Return a type as Spark's SQL and its users write it (``bigint``, ``decimal(10,2)``)."""
     return str(kind.simpleString())
+
+
+def ddl(kind: DataType) -> str:
+    """Return a type for a statement: as :func:`spell`, with every field's name quoted, whatever it is."""
+    if isinstance(kind, ArrayType):
+        return f"array<{ddl(kind.elementType)}>"
+    if isinstance(kind, MapType):
+        return f"map<{ddl(kind.keyType)},{ddl(kind.valueType)}>"
+    if isinstance(kind, StructType):
+        return f"struct<{','.join(f'{identifier(item.name)}:{ddl(item.dataType)}' for item in kind.fields)}>"
+    return spell(kind)
+
+
+def parts(kind: DataType) -> Iterator[DataType]:
+    """Yield ``kind`` and every type inside of it."""
+    yield kind
+    inner: List[DataType] = []
+    if isinstance(kind, ArrayType):
+        inner = [kind.elementType]
+    elif isinstance(kind, MapType):
+        inner = [kind.keyType, kind.valueType]
+    elif isinstance(kind, StructType):
+        inner = [item.dataType for item in kind.fields]
+    for part in inner:
+        yield from parts(part)
+
+
+def field_names(kind: DataType) -> List[List[str]]:
+    """Return the names of the fields of each struct in ``kind``."""
+    return [list(part.names) for part in parts(kind) if isinstance(part, StructType)]
+
+
+#: What Iceberg's tables of format 2 can hold, or the driver turns into it.
+_STORED = (
+    ArrayType,
+    BinaryType,
+    BooleanType,
+    ByteType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    MapType,
+    NullType,
+    ShortType,
+    StringType,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+)
+
+
+def is_stored(kind: DataType) -> bool:
+    """Whether a table can hold a type, what is inside of it aside."""
+    return type(kind) in _STORED
 
 
 def stored_type(kind: DataType) -> DataType:

@@ -136,7 +136,20 @@ _RULES = (
         ),
         hint="check that the catalog and the storage are up and reachable from where Spark runs",
     ),
-    _Rule("DCP321", EXIT_USER, ("ParseException",), hint="mend the SQL at the position that Spark names"),
+    _Rule(
+        "DCP334",
+        EXIT_USER,
+        text="Cannot delete file where some, but not all, rows match filter",
+        hint="the table has files from before its partitions were changed, which hold rows of several partitions;"
+        " rewrite them in the present ones (CALL <catalog>.system.rewrite_data_files), then run again",
+    ),
+    _Rule("DCP321", EXIT_USER, ("ParseException",), hint="correct the SQL at the position that Spark names"),
+    _Rule(
+        "DCP395",
+        EXIT_USER,
+        text=r"\[INTERNAL_ERROR\] The Spark SQL phase (analysis|optimization|planning) failed",
+        hint="this version of Spark cannot plan such a query, and another attempt would not change that; write it another way",
+    ),
 )
 
 #: Missing tables and paths: the user's query names them wrongly, or a source is not there.
@@ -151,7 +164,34 @@ _ANALYSIS = _Rule(
     "DCP322",
     EXIT_USER,
     ("AnalysisException", "ExtendedAnalysisException", "NoSuchTableException", "NoSuchNamespaceException"),
-    hint="mend the SQL; a query sees the job's sources and the transformations above it, by their names",
+    hint="correct the SQL; a query sees the job's sources and the transformations above it, by their names",
+)
+#: A table or path that was there when the run began.
+_GONE = _Rule(
+    "DCP333",
+    EXIT_PLATFORM,
+    ("NotFoundException", "FileNotFoundException"),
+    r"\[FAILED_READ_FILE\.FILE_NOT_EXIST\]",
+    "another job removed files of the snapshot that this run reads; keep snapshots for longer than a run takes, and run again",
+)
+#: What Spark says of a reader's options, and of a file that is not what it is read as, when it looks at a source.
+_OPTIONS = _Rule(
+    "DCP394",
+    EXIT_USER,
+    (
+        "DateTimeException",
+        "IllegalArgumentException",
+        "IllegalCharsetNameException",
+        "NumberFormatException",
+        "PatternSyntaxException",
+        "SparkIllegalArgumentException",
+        "SparkRuntimeException",
+        "SparkUpgradeException",
+        "TextParsingException",
+        "UnsupportedCharsetException",
+    ),
+    r"flag can be true or false|\.TextParsingException: ",
+    "correct the source's `options`, its `type` or the file; Spark names what it does not understand",
 )
 _NOT_OFFERED = _Rule(
     "DCP344",
@@ -159,7 +199,6 @@ _NOT_OFFERED = _Rule(
     text=r"\[UNRESOLVED_ROUTINE\][^`]{0,60}(`\w+`\.)*`(?i:reflect|java_method|try_reflect|(from|to|schema_of)_(avro|protobuf))`",
     hint="functions that call Java or load classes are not offered; write it with the other functions, or as a filter and a join",
 )
-_GONE = _Rule("DCP330", EXIT_ACCESS, ("NotFoundException", "FileNotFoundException"), hint=_MISSING.hint)
 _DATA = _Rule(
     "DCP323",
     EXIT_USER,
@@ -191,7 +230,7 @@ def diagnose(chain: Sequence[Throwable], where: str, reading: bool = False) -> D
     :param where: what was being done, to begin the sentence, for example ``transformation `daily` ``.
     :param reading: whether a source was being read; then a missing table is the table's fault (exit 21), else the SQL's (20).
     """
-    rules = (*_RULES, _NOT_OFFERED, _MISSING, _ANALYSIS, _DATA) if reading else (*_RULES, _NOT_OFFERED, _ANALYSIS, _GONE, _DATA)
+    rules = (*_RULES, _NOT_OFFERED, _MISSING, _ANALYSIS, _OPTIONS) if reading else (*_RULES, _NOT_OFFERED, _ANALYSIS, _GONE, _DATA)
     for rule in rules:
         link = rule.find(chain)
         if link is not None:

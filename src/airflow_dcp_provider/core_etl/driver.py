@@ -9,12 +9,15 @@ from typing import Iterator, List
 
 from pyspark.sql import SparkSession
 
+from .catalogs import pin_tables, prepare_catalogs
 from .keeping import is_kept
 from .measure import Measured, measure
+from .moment import at_one_moment
 from .plan import plan_sink
+from .reads import Reads
 from .report import Report, SinkResult
-from .session import insist
-from .spec import Job
+from .session import check_case, insist
+from .spec import Job, identifier
 from .views import register_views
 from .write import already_done, write
 
@@ -30,8 +33,13 @@ def run_job(spark: SparkSession, job: Job, report: Report) -> None:
     """
     insist(spark)
     with _timed(report, "analyse"):
-        register_views(spark, job)
-        plans = [plan_sink(spark, job, sink) for sink in job.sinks]
+        check_case(spark)
+        prepare_catalogs(spark, job)
+        pins = pin_tables(spark, job)
+        report.reads = {".".join(name): pin.snapshot_id for name, pin in pins.items()}
+        register_views(spark, job, Reads(spark, pins))
+        results = at_one_moment(spark, {sink.input: spark.table(identifier(sink.input)) for sink in job.sinks})
+        plans = [plan_sink(spark, job, sink, results[sink.input]) for sink in job.sinks]
     todo = []
     for plan in plans:
         done = already_done(plan, job)

@@ -9,11 +9,12 @@ from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
-from .column_types import spell
+from .catalogs import load_catalog
+from .column_types import ddl
 from .diagnosis import throwables
-from .proof import ATTEMPT, EXECUTION_ID, RUN, Snapshot
+from .proof import ATTEMPT, EMPTIES_FOR, EXECUTION_ID, RUN, Snapshot
 from .shape import TargetColumn
-from .spec import Job, Sink, identifier
+from .spec import Job, Sink, identifier, writing_alias
 
 _NOT_THERE = {"NoSuchTableException", "NoSuchNamespaceException", "NoSuchDatabaseException"}
 
@@ -32,6 +33,7 @@ class Table:
     def load(cls, spark: SparkSession, sink: Sink) -> Optional[Table]:
         """Return the sink's table, or None when there is none."""
         iceberg = spark._jvm.org.apache.iceberg.spark
+        load_catalog(spark, writing_alias(sink.catalog))
         try:
             java = iceberg.Spark3Util.loadIcebergTable(spark._jsparkSession, sink.identifier)
         except Exception as error:
@@ -63,6 +65,29 @@ class Table:
                 fields.append(column if transform == "identity" else f"{transform}({column})")
         return fields
 
+    def has_older_partitions(self) -> bool:
+        """Whether files are left that were written when the table's partitions were others."""
+        snapshot = self._java.currentSnapshot()
+        if snapshot is None or self._java.specs().size() < 2:
+            return False
+        present = self._java.spec().specId()
+        manifests = snapshot.dataManifests(self._java.io())
+        return any(each.partitionSpecId() != present and (each.hasAddedFiles() or each.hasExistingFiles()) for each in manifests)
+
+    def rows_emptied_for(self, execution_id: str, run: str) -> int:
+        """Return how many rows were removed to make room for what an execution has not written yet."""
+        self.refresh()
+        rows = 0
+        java = self._java.currentSnapshot()
+        while java is not None:
+            summary = java.summary()
+            if summary.get(EXECUTION_ID) == execution_id and summary.get(RUN) == run:
+                break
+            if summary.get(EMPTIES_FOR) == execution_id:
+                rows += int(summary.get("deleted-records") or 0)
+            java = self._parent(java)
+        return rows
+
     def find_run(self, run: str) -> Optional[Snapshot]:
         """Return the newest snapshot of the table's history whose summary names ``run``, or None."""
         return self._find({RUN: run})
@@ -81,9 +106,12 @@ class Table:
             found = java.summary()
             if all(found.get(key) == value for key, value in wanted.items()):
                 return _snapshot(java)
-            parent = java.parentId()
-            java = None if parent is None else self._java.snapshot(parent)
+            java = self._parent(java)
         return None
+
+    def _parent(self, java: Any) -> Any:
+        parent = java.parentId()
+        return None if parent is None else self._java.snapshot(parent)
 
 
 def _snapshot(java: Any) -> Snapshot:
@@ -114,7 +142,7 @@ def create_statement(sink: Sink, columns: Sequence[TargetColumn]) -> str:
 
 def _column_ddl(column: TargetColumn) -> str:
     comment = f" COMMENT {_literal(column.description)}" if column.description else ""
-    return f"{identifier(column.name)} {spell(column.kind)}{' NOT NULL' if column.required else ''}{comment}"
+    return f"{identifier(column.name)} {ddl(column.kind)}{' NOT NULL' if column.required else ''}{comment}"
 
 
 def _literal(text: str) -> str:

@@ -11,21 +11,18 @@ from typing import Any
 from .plan import SinkPlan
 from .spec import Job
 
-#: Spark's names for selecting columns and rows, and for reading a table or columnar files.
+#: Spark's names for selecting columns and rows, and for reading a table.
 _SELECTING = {"Project", "Filter"}
-_READING = {"DataSourceV2ScanRelation", "LogicalRelation"}
+_READING = {"DataSourceV2ScanRelation"}
 
 
 def is_kept(plan: SinkPlan, job: Job) -> bool:
     """Whether the plan's result is to be kept between its count and its write.
 
-    It always is when both could differ: when another sink of the job, or this one, changes what is read, or when the query is not
-    deterministic. A merge reads its rows more than once anyway.
+    It always is when both could differ: when files are read, which anybody may replace, or when the query is not deterministic.
+    Tables stand still for the whole run (:mod:`.catalogs`). A merge reads its rows more than once anyway.
     """
-    sink = plan.sink
-    reads_itself = any((item.database, item.table) == (sink.database, sink.table) for item in job.sources)
-    reads_text = any(item.type in ("csv", "json") for item in job.sources)
-    if sink.mode == "merge" or len(job.sinks) > 1 or reads_itself or reads_text:
+    if plan.sink.mode == "merge" or any(item.type != "iceberg" for item in job.sources):
         return True
     optimized = plan.result._jdf.queryExecution().optimizedPlan()
     return not (optimized.deterministic() and _is_selection(optimized))

@@ -5,9 +5,9 @@ All that must be known before the commit is asked for in a single aggregation, b
 
 from __future__ import annotations
 
-import datetime as dt
+import logging
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, Row
@@ -16,8 +16,11 @@ from pyspark.sql import functions as F  # noqa: N812 -- as Spark's own documents
 from .column_types import spell
 from .diagnosis import explained
 from .faults import DriverError
+from .partition_values import Values
 from .plan import SinkPlan
 from .spec import identifier
+
+LOG = logging.getLogger("core_etl")
 
 #: So many partitions are looked at one by one.
 PARTITION_LIMIT = 1000
@@ -30,21 +33,30 @@ class Measured:
     """A plan with what is known of its rows.
 
     :param rows: the table's rows; where ``kept`` is not None they are in Spark's memory or on its disks until :meth:`release`.
-    :param partitions: the distinct partition values of the rows, as the table has them, at most ``PARTITION_LIMIT``; not counted
-        (empty) when every row is of the run's own day and that is the only partition column.
+    :param partitions: the distinct partition values of the rows as texts, at most ``PARTITION_LIMIT``; not counted (empty) when
+        every row is of the run's own day and that is the only partition column.
     """
 
     plan: SinkPlan
     kept: Optional[DataFrame]
     rows: DataFrame
     count: int
-    partitions: Tuple[Tuple[Any, ...], ...] = ()
+    partitions: Tuple[Values, ...] = ()
     partition_count: int = 0
 
     def release(self) -> None:
         """Let the kept rows go."""
-        if self.kept is not None:
-            self.kept.unpersist()
+        release(self.kept)
+
+
+def release(kept: Optional[DataFrame]) -> None:
+    """Let kept rows go. When Spark is gone, so are they, and why it went is what must be reported."""
+    if kept is None:
+        return
+    try:
+        kept.unpersist()
+    except Exception as error:  # noqa: BLE001 -- py4j's and the socket's own errors
+        LOG.warning("kept rows could not be released: %r", error)
 
 
 def measure(plan: SinkPlan, keep: bool) -> Measured:
@@ -57,10 +69,14 @@ def measure(plan: SinkPlan, keep: bool) -> Measured:
     """
     with explained(f"sink `{plan.sink.name}`"):
         kept = plan.result.persist(StorageLevel.MEMORY_AND_DISK) if keep else None
-        rows = plan.rows()
-        questions = _questions(plan)
-        found = plan.result.agg(*[question.alias(name) for name, question in questions.items()]).first()
-        _check(plan, rows, found)
+        try:
+            rows = plan.rows()
+            questions = _questions(plan)
+            found = plan.result.agg(*[question.alias(name) for name, question in questions.items()]).first()
+            _check(plan, rows, found)
+        except Exception:
+            release(kept)
+            raise
     partitions = tuple(tuple(item) for item in found["partitions"]) if "partitions" in questions else ()
     total = found["partition_count"] if "partitions" in questions else 0
     return Measured(plan, kept, rows, found["rows"], partitions, total)
@@ -81,9 +97,13 @@ def _questions(plan: SinkPlan) -> Dict[str, Column]:
     if plan.sink.mode == "merge":
         asked["keys"] = F.count_distinct(F.struct(*[_target_value(plan, key) for key in plan.sink.merge_keys]))
     if needs_partitions(plan):
-        values = F.struct(*[_target_value(plan, name) for name in plan.sink.partition_by])
-        distinct = F.collect_set(values)
-        asked["partitions"] = F.slice(F.sort_array(distinct), 1, PARTITION_LIMIT)
+        columns = plan.partition_columns
+        values = [column.value(_target_value(plan, column.name)) for column in columns]
+        distinct = F.collect_set(F.struct(*[value.alias(f"p{index}") for index, value in enumerate(values)]))
+        first = F.slice(F.sort_array(distinct), 1, PARTITION_LIMIT)
+        asked["partitions"] = F.transform(
+            first, lambda row: F.struct(*[item.text(row[f"p{index}"]).alias(f"p{index}") for index, item in enumerate(columns)])
+        )
         asked["partition_count"] = F.size(distinct)
     return asked
 
@@ -126,17 +146,10 @@ def _check(plan: SinkPlan, rows: DataFrame, found: Row) -> None:
 
 def _duplicates(plan: SinkPlan, rows: DataFrame) -> str:
     """Return the first few keys that occur more than once, as text."""
-    keys = [F.col(identifier(key)) for key in plan.sink.merge_keys]
-    repeated = rows.groupBy(*keys).count().where("count > 1").orderBy(F.desc("count"), *keys).limit(_NAMED_KEYS).collect()
-    return ", ".join(
-        "(" + ", ".join(f"{key}={spelled(row[index])}" for index, key in enumerate(plan.sink.merge_keys)) + ")" for row in repeated
-    )
-
-
-def spelled(value: Optional[Any]) -> str:
-    """Return a partition or key value as text."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value.isoformat(" ") if isinstance(value, dt.datetime) else str(value)
+    keys = plan.sink.merge_keys
+    columns = [F.col(identifier(key)) for key in keys]
+    repeated = rows.groupBy(*columns).count().where("count > 1").orderBy(F.desc("count"), *columns).limit(_NAMED_KEYS)
+    # As Spark writes them: Python would show times in the zone of the machine, and cannot hold every date.
+    texts = repeated.select(*[F.col(identifier(key)).cast("string") for key in keys]).collect()
+    named = (", ".join(f"{key}={'null' if row[index] is None else row[index]}" for index, key in enumerate(keys)) for row in texts)
+    return ", ".join(f"({key})" for key in named)

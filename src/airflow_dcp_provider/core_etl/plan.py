@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 -- as Spark's own documents name it
@@ -17,9 +17,21 @@ from .column_types import spell
 from .diagnosis import explained
 from .faults import DriverError, quoted
 from .iceberg import Table
+from .partition_values import PartitionColumn, literal
 from .proof import Snapshot
-from .shape import DAY_COLUMN, Placed, TargetColumn, check_partitions, declared, from_result, place, with_day
-from .spec import Job, Sink
+from .shape import (
+    DAY_COLUMN,
+    Placed,
+    TargetColumn,
+    check_columns,
+    check_names,
+    check_partitions,
+    declared,
+    from_result,
+    place,
+    with_day,
+)
+from .spec import Job, Sink, identifier
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -50,6 +62,12 @@ class SinkPlan:
             return None
         return next(column for column in self.columns if column.name.lower() == DAY_COLUMN)
 
+    @property
+    def partition_columns(self) -> Tuple[PartitionColumn, ...]:
+        """The table's partition columns, in the sink's order and spelt as the table has them."""
+        by_name = {column.name.lower(): column for column in self.columns}
+        return tuple(PartitionColumn.of(by_name[name.lower()], name.lower() == DAY_COLUMN) for name in self.sink.partition_by)
+
     def rows(self) -> DataFrame:
         """Return the result as the table's rows: its columns, in its order and types.
 
@@ -59,23 +77,27 @@ class SinkPlan:
 
 
 def _value(item: Placed) -> Column:
-    column = F.lit(None) if item.source is None else F.col(f"`{item.source}`")
+    column = F.lit(None) if item.source is None else F.col(identifier(item.source))
     wants_cast = item.cast or item.source is None
     return (column.cast(item.target.kind) if wants_cast else column).alias(item.target.name)
 
 
-def plan_sink(spark: SparkSession, job: Job, sink: Sink) -> SinkPlan:
+def plan_sink(spark: SparkSession, job: Job, sink: Sink, result: DataFrame) -> SinkPlan:
     """Check that ``sink`` can be written and return how.
 
+    :param result: what is written.
     :raises DriverError: DCP322, DCP324 to DCP328 for what the manifest must change; nothing was written.
     """
     with explained(f"sink `{sink.name}`"):
-        result = spark.table(f"`{sink.input}`")
         table = Table.load(spark, sink)
         there = table.columns() if table else None
         wanted = declared(sink)
+        columns_of(result, sink)
         result, day_is_own = _with_own_day(result, job, sink, there or wanted)
-        found = [(item.name, item.dataType) for item in result.schema.fields]
+        found = columns_of(result, sink)
+        check_columns(found, sink, f"the result `{sink.input}`")
+        if there is not None:
+            check_names([(item.name, item.kind) for item in there], sink, f"table {sink.full_name}")
         placed = None
         if wanted is not None:
             placed = place(found, wanted, sink, code="DCP325", what="its declared columns", complete=True)
@@ -89,6 +111,22 @@ def plan_sink(spark: SparkSession, job: Job, sink: Sink) -> SinkPlan:
         _check_merge_keys([name for name, _ in found], sink)
         done = table.find_run(job.run_of(sink)) if table and sink.mode == "append" else None
     return SinkPlan(sink, result, table, columns, placed, day_is_own, done)
+
+
+def columns_of(result: DataFrame, sink: Sink) -> List[Tuple[str, DataType]]:
+    """Return names and types of a result's columns.
+
+    :raises DriverError: DCP393 for a type that only Spark's Java side has.
+    """
+    try:
+        return [(item.name, item.dataType) for item in result.schema.fields]
+    except ValueError as error:
+        types = result._jdf.schema().simpleString()
+        raise DriverError(
+            "DCP393",
+            f"the result `{sink.input}` has a column of a type that no Iceberg table has (sink `{sink.name}`): {types}",
+            "CAST it, for example an interval to STRING",
+        ) from error
 
 
 def _with_own_day(result: DataFrame, job: Job, sink: Sink, columns: Optional[Tuple[TargetColumn, ...]]) -> Tuple[DataFrame, bool]:
@@ -106,8 +144,7 @@ def day_literal(job: Job, sink: Sink, kind: DataType) -> Column:
 
     :raises DriverError: DCP324 when the run has no day, or the type cannot hold one.
     """
-    words = {StringType: "", DateType: "date", TimestampType: "timestamp", TimestampNTZType: "timestamp_ntz"}
-    if type(kind) not in words:
+    if not isinstance(kind, (StringType, DateType, TimestampType, TimestampNTZType)):
         raise DriverError(
             "DCP324",
             f"sink `{sink.name}`: partition column `{DAY_COLUMN}` is {spell(kind)}, which cannot hold the run's own day",
@@ -127,8 +164,7 @@ def day_literal(job: Job, sink: Sink, kind: DataType) -> Column:
             f"sink `{sink.name}`: the run's day is `{job.ds}`, which is no date",
             "give the job spec a day like 2013-01-05",
         )
-    # A typed literal and not a cast: Iceberg needs a constant that it can compare with partition values.
-    return F.expr(f"{words[type(kind)]}'{job.ds}'")
+    return literal(job.ds, kind)
 
 
 def _check_merge_keys(names: Sequence[str], sink: Sink) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Dict, Mapping, Optional, Sequence
 
@@ -14,8 +15,18 @@ PARTITION = "dcp.partition"
 ROWS = "dcp.rows"
 RUN = "dcp.run"
 
+#: The partitions that :data:`PARTITION` names, as JSON: a list of objects, column -> value as text or null. A column that is left
+#: out means all its values.
+PARTITIONS = "dcp.partitions"
+
+#: How many rows the snapshot removed that made room for this one.
+EMPTIED_ROWS = "dcp.emptied-rows"
+
 #: Names the execution in the snapshot that only makes room for the one that proves it. No proof: with it alone the day is empty.
 EMPTIES_FOR = "dcp.empties-for"
+
+#: One partition: column -> value as text, or None.
+Partition = Dict[str, Optional[str]]
 
 #: So many partitions are named in the summary; the rest are counted.
 NAMED_PARTITIONS = 10
@@ -30,9 +41,19 @@ class Snapshot:
     summary: Mapping[str, str]
 
 
-def summary(job: Job, sink: Sink, partition: str, rows: int) -> Dict[str, str]:
-    """Return the properties that the snapshot of this run's writing of ``sink`` carries."""
+def deleted_rows(summary: Mapping[str, str]) -> int:
+    """Return how many rows a write removed, with those of the snapshot that made room for it."""
+    return int(summary.get("deleted-records", 0)) + int(summary.get(EMPTIED_ROWS, 0))
+
+
+def summary(job: Job, sink: Sink, partition: str, rows: int, partitions: Sequence[Partition] = ()) -> Dict[str, str]:
+    """Return the properties that the snapshot of this run's writing of ``sink`` carries.
+
+    :param partition: the partitions for people, ``partitions`` the same as values; those beyond ten are left out.
+    """
+    named_ones = {PARTITIONS: json.dumps(list(partitions[:NAMED_PARTITIONS]))} if partitions else {}
     return {
+        **named_ones,
         EXECUTION_ID: job.execution_id,
         ATTEMPT: str(job.attempt),
         FINGERPRINT: job.fingerprint,
@@ -40,6 +61,11 @@ def summary(job: Job, sink: Sink, partition: str, rows: int) -> Dict[str, str]:
         ROWS: str(rows),
         RUN: job.run_of(sink),
     }
+
+
+def named(partition: Partition) -> str:
+    """Return a partition's name, like ``ds=2013-01-05/country=null``."""
+    return "/".join(f"{name}={'null' if value is None else value}" for name, value in partition.items())
 
 
 def partition_text(names: Sequence[str], total: int) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Optional
 
 from . import VERSION
 from .faults import DriverError
-from .proof import Snapshot
+from .proof import Snapshot, deleted_rows
 from .spec import Job, Sink
 from .text import log_line, log_lines
 
@@ -117,7 +117,7 @@ def written(sink: Sink, snapshot: Snapshot, partition: str, rows: int, reason: s
         partition=partition,
         rows=rows,
         added_rows=int(snapshot.summary.get("added-records", 0)),
-        deleted_rows=int(snapshot.summary.get("deleted-records", 0)),
+        deleted_rows=deleted_rows(snapshot.summary),
         reason=reason,
     )
 
@@ -132,8 +132,10 @@ class Report:
     """What is known so far; it is told once, whatever happens.
 
     :param job: the job, once its spec has been read.
+    :param reads: the tables that the run reads, and at which snapshot; None for a table without one.
     """
 
+    reads: Dict[str, Optional[int]] = field(default_factory=dict)
     sinks: List[SinkResult] = field(default_factory=list)
     seconds: Dict[str, float] = field(default_factory=dict)
     error: Optional[DriverError] = None
@@ -147,6 +149,7 @@ class Report:
             "attempt": self.job.attempt if self.job else 0,
             "status": "failed" if self.error else "succeeded",
             "error": self.error.to_dict() if self.error else None,
+            "reads": [{"table": table, "snapshot_id": snapshot} for table, snapshot in self.reads.items()],
             "sinks": [asdict(sink) for sink in self.sinks],
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
         }

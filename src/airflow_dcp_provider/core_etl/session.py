@@ -23,6 +23,8 @@ TIME_ZONE = "spark.sql.session.timeZone"
 #: Spark replaces `${env:NAME}`, `${system:name}` and `${setting}` in the text of every query unless this is off.
 SUBSTITUTE = "spark.sql.variable.substitute"
 
+CASE = "spark.sql.caseSensitive"
+
 
 def start_session(name: str) -> SparkSession:
     """Return the Spark session of this process.
@@ -83,3 +85,16 @@ def insist(spark: SparkSession) -> None:
     spark.conf.set(TIME_ZONE, "UTC")
     spark.conf.set(SUBSTITUTE, "false")
     drop_functions(spark)
+
+
+def check_case(spark: SparkSession) -> None:
+    """Raise when names of columns are told apart by case: Iceberg's tables and the checks of a job do not.
+
+    :raises DriverError: DCP391.
+    """
+    if str(spark.conf.get(CASE, "false")).lower() != "false":
+        raise DriverError(
+            "DCP391",
+            f"{CASE} is on, and columns are matched without regard to case everywhere else",
+            "leave the setting out, and give columns names that differ in more than case",
+        )

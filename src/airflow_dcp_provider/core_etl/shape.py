@@ -10,7 +10,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from pyspark.sql.types import DataType, NullType
 
-from .column_types import CHECK, change, parse_type, spell, stored_type
+from .column_types import CHECK, change, field_names, is_stored, parse_type, parts, spell, stored_type
 from .faults import DriverError, quoted
 from .spec import Sink
 
@@ -71,14 +71,48 @@ def from_result(columns: Sequence[Tuple[str, DataType]], sink: Sink) -> Tuple[Ta
 
     :raises DriverError: DCP322 for a column that has no type.
     """
-    untyped = [name for name, kind in columns if isinstance(kind, NullType)]
+    untyped = [name for name, kind in columns if any(isinstance(part, NullType) for part in parts(kind))]
     if untyped:
         raise DriverError(
             "DCP322",
             f"sink `{sink.name}`: {quoted(untyped)} is NULL in every row and has no type, so no table can be made from it",
-            "give it one, for example CAST(NULL AS STRING)",
+            "give it one, for example CAST(NULL AS STRING) or CAST(array() AS ARRAY<STRING>)",
         )
     return tuple(TargetColumn(name, stored_type(kind)) for name, kind in columns)
+
+
+def check_columns(columns: Sequence[Tuple[str, DataType]], sink: Sink, what: str) -> None:
+    """Raise when no table can have these columns.
+
+    :param what: what has the columns, to begin the message.
+    :raises DriverError: DCP390 for names that differ only by case, DCP393 for a type that Iceberg does not store.
+    """
+    check_names(columns, sink, what)
+    unstored = [f"`{name}` is {spell(kind)}" for name, kind in columns if not all(is_stored(part) for part in parts(kind))]
+    if unstored:
+        raise DriverError(
+            "DCP393",
+            f"{what} has columns of types that no Iceberg table has (sink `{sink.name}`): {'; '.join(unstored)}."
+            " Nothing was written",
+            "CAST them, for example an interval to STRING, or to a number of seconds",
+        )
+
+
+def check_names(columns: Sequence[Tuple[str, DataType]], sink: Sink, what: str) -> None:
+    """Raise when two names, of columns or of fields inside of one, differ only by case: which of them is meant cannot be said.
+
+    :raises DriverError: DCP390.
+    """
+    for group in [[name for name, _ in columns], *(names for _, kind in columns for names in field_names(kind))]:
+        folded = [name.lower() for name in group]
+        alike = [name for name in group if folded.count(name.lower()) > 1]
+        if alike:
+            raise DriverError(
+                "DCP390",
+                f"{what} has columns whose names are equal, or differ only by case: {quoted(alike)} (sink `{sink.name}`)."
+                " Nothing was written",
+                "give each column a name of its own, for example by AS",
+            )
 
 
 def place(

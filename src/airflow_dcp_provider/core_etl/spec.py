@@ -18,6 +18,8 @@ MODES = ("overwrite", "append", "merge")
 #: Longest id of an execution, and longest of the other texts that name a run, in characters.
 _ID_LIMIT = 200
 _NAME_LIMIT = 1_000
+#: Begins the names of the catalogs that the driver writes through; no alias may begin with it.
+WRITING_PREFIX = "dcp_write_"
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ class Sink:
 
     @property
     def identifier(self) -> str:
-        """The same, quoted for SQL."""
-        return identifier(self.catalog, self.database, self.table)
+        """The table as the driver writes it, quoted for SQL: in the catalog without a cache."""
+        return identifier(writing_alias(self.catalog), self.database, self.table)
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Job:
     """The whole document. ``ds`` is the run's own day, ``run_key`` names the run for appends that must happen once for it.
 
     ``spark_version`` is the Spark that the manifest names, or empty for any.
+    :param default_catalog: the alias that a table's name without a catalog means in SQL, or None for Spark's own default.
     """
 
     execution_id: str
@@ -97,10 +100,16 @@ class Job:
     transformations: Tuple[Transformation, ...]
     sinks: Tuple[Sink, ...]
     spark_version: str = ""
+    default_catalog: Optional[str] = None
 
     def run_of(self, sink: Sink) -> str:
         """Return what names this run's writing of ``sink`` in a snapshot: the run, whatever its execution, and the sink."""
         return f"{self.run_key or self.execution_id}:{sink.name}"
+
+
+def writing_alias(alias: str) -> str:
+    """Return the name of the catalog that the driver writes through for ``alias``."""
+    return f"{WRITING_PREFIX}{alias}"
 
 
 def identifier(*parts: str) -> str:
@@ -131,6 +140,7 @@ def parse_job(content: str) -> Job:
             transformations=_all(Transformation, data, "transformations"),
             sinks=_all(Sink, data, "sinks"),
             spark_version=_text(data, "spark_version"),
+            default_catalog=_text(data, "default_catalog") or None,
         )
     except FieldError as error:
         raise _broken(str(error)) from error

@@ -3,8 +3,12 @@
 Overwrite, when `ds` partitions the table: one commit replaces the run's own day, whole, and every other partition that the result
 has rows of. It is one condition over the partition columns as long as there are at most ``PARTITION_LIMIT`` partitions whose values
 can be written exactly in a condition; beyond, the own day is emptied in a commit before the one that replaces partitions,
-and only the latter proves the run.
+and only the latter proves the run. Where `ds` is a time, all times of a day are that day's.
 Without `ds`, the partitions of the result are replaced; without partitions, the whole table.
+
+A table whose partitions were changed may have files of its older ones. Replacing partitions does not see those, so there a
+condition is used as well; files that hold rows of the partition beside others cannot be taken away whole, and the write is refused
+(DCP334).
 
 Append happens once for a run: the summary of the snapshot names the run. Merge matches keys by ``<=>``, so a null key is a key
 like any other and a second run does not insert its row again.
@@ -12,20 +16,20 @@ like any other and a second run does not insert its row again.
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from pyspark.sql import Column, DataFrame, DataFrameWriterV2, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriterV2, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 -- as Spark's own documents name it
 
 from .commits import commit_with_retries
 from .diagnosis import explained
-from .faults import EXIT_CRASH, DriverError
+from .faults import EXIT_CRASH, DriverError, quoted
 from .iceberg import Table, commit_properties, create_table
-from .measure import PARTITION_LIMIT, Measured, spelled
-from .plan import SinkPlan, day_literal
-from .proof import ATTEMPT, EMPTIES_FOR, EXECUTION_ID, PARTITION, ROWS, partition_text, summary
+from .measure import PARTITION_LIMIT, Measured
+from .partition_values import PartitionColumn, any_of, condition
+from .plan import SinkPlan
+from .proof import ATTEMPT, EMPTIED_ROWS, EMPTIES_FOR, EXECUTION_ID, PARTITION, ROWS, Partition, named, partition_text, summary
 from .report import SinkResult, unchanged, written
 from .spec import Job, identifier
 
@@ -59,8 +63,9 @@ def write(spark: SparkSession, job: Job, measured: Measured) -> SinkResult:
     sink = plan.sink
     if measured.count == 0 and not _replaces_when_empty(plan):
         return unchanged(sink, f"the result `{sink.input}` is empty")
-    partition = _partition(job, measured)
-    properties = summary(job, sink, partition, measured.count)
+    total, partitions = _partitions(job, measured)
+    partition = partition_text([named(values) for values in partitions], total)
+    properties = summary(job, sink, partition, measured.count, partitions)
     with explained(f"sink `{sink.name}`"):
         table = plan.table or _create(spark, plan)
         LOG.info("sink %s: %s of %s rows into %s %s", sink.name, sink.mode, measured.count, sink.full_name, partition)
@@ -70,13 +75,10 @@ def write(spark: SparkSession, job: Job, measured: Measured) -> SinkResult:
                 with commit_properties(spark, properties):
                     _merge(spark, measured)
                 return
-            writer = measured.rows.writeTo(sink.identifier)
-            for key, value in properties.items():
-                writer = writer.option(f"snapshot-property.{key}", value)
             if sink.mode == "append":
-                writer.append()
+                _writer(measured, properties).append()
             else:
-                _overwrite(job, measured, writer)
+                _overwrite(job, measured, table, properties)
 
         def find_own() -> Any:
             table.refresh()
@@ -108,80 +110,86 @@ def _create(spark: SparkSession, plan: SinkPlan) -> Table:
     return table
 
 
-def _partition(job: Job, measured: Measured) -> str:
-    """Return the partitions that are written, as text; the own day is among them when it is replaced."""
-    plan = measured.plan
-    names = plan.sink.partition_by
-    texts = ["/".join(f"{name}={spelled(value[index])}" for index, name in enumerate(names)) for value in measured.partitions]
-    total = measured.partition_count
-    day = plan.day_column
-    own = f"{day.name}={job.ds}" if day else ""
-    if day and not any(own in text.split("/") for text in texts) and (plan.sink.mode == "overwrite" or plan.day_is_own):
-        return partition_text([own, *texts], total + 1)
-    return partition_text(texts, total)
+def _writer(measured: Measured, properties: Mapping[str, str], *, empty: bool = False) -> DataFrameWriterV2:
+    """Return what writes the rows, or none of them, with ``properties`` in the snapshot's summary.
+
+    Rows are sorted by partition within each task, so that it has one file open at a time, however many partitions there are.
+    """
+    rows = measured.rows.limit(0) if empty else measured.rows
+    writer = rows.writeTo(measured.plan.sink.identifier).option("fanout-enabled", "false")
+    for key, value in properties.items():
+        writer = writer.option(f"snapshot-property.{key}", value)
+    return writer
 
 
-def _overwrite(job: Job, measured: Measured, writer: DataFrameWriterV2) -> None:
+def _partitions(job: Job, measured: Measured) -> Tuple[int, List[Partition]]:
+    """Return how many partitions are written, and the first of them; the own day is among them when it is replaced."""
     plan = measured.plan
+    names = [column.name for column in plan.partition_columns]
+    partitions = [dict(zip(names, values)) for values in measured.partitions]  # noqa: B905 -- Python 3.8
     day = plan.day_column
-    if not plan.sink.partition_by:
-        writer.overwrite(F.lit(True))
+    if day is None or not (plan.sink.mode == "overwrite" or plan.day_is_own):
+        return measured.partition_count, partitions
+    if any(partition[day.name] == job.ds for partition in partitions):
+        return measured.partition_count, partitions
+    return measured.partition_count + 1, [{day.name: job.ds}, *partitions]
+
+
+def _overwrite(job: Job, measured: Measured, table: Table, properties: Dict[str, str]) -> None:
+    plan = measured.plan
+    columns = plan.partition_columns
+    if not columns:
+        _writer(measured, properties).overwrite(F.lit(True))
         return
-    if day is None:
-        writer.overwritePartitions()
+    day = next((column for column in columns if plan.day_column is not None and column.name == plan.day_column.name), None)
+    if day is None and not table.has_older_partitions():
+        _writer(measured, properties).overwritePartitions()
         return
-    own_day = F.col(identifier(day.name)) == day_literal(job, plan.sink, day.kind)
-    if plan.day_is_own:
-        writer.overwrite(own_day)
+    own_day = [] if day is None else [day.condition(job.ds)]
+    if day is not None and plan.day_is_own and len(columns) == 1:
+        _writer(measured, properties).overwrite(own_day[0])
         return
-    if measured.partition_count <= PARTITION_LIMIT and all(_is_exact(value) for row in measured.partitions for value in row):
-        writer.overwrite(own_day | condition(plan.sink.partition_by, measured.partitions))
+    if measured.partition_count <= PARTITION_LIMIT and all(column.is_exact for column in columns):
+        _writer(measured, properties).overwrite(any_of([*own_day, condition(columns, measured.partitions)]))
         return
+    if day is None or day.by_day or table.has_older_partitions():
+        raise _not_by_condition(measured, columns, day)
     LOG.info("sink %s: %s partitions, so the own day is emptied first", plan.sink.name, measured.partition_count)
     # It carries nothing of the proof: whoever looks for the run's snapshot must not take an emptied day for it.
-    emptying = measured.rows.limit(0).writeTo(plan.sink.identifier)
-    emptying.option(f"snapshot-property.{EMPTIES_FOR}", job.execution_id).overwrite(own_day)
-    writer.overwritePartitions()
+    _writer(measured, {EMPTIES_FOR: job.execution_id}, empty=True).overwrite(own_day[0])
+    emptied = table.rows_emptied_for(job.execution_id, job.run_of(plan.sink))
+    _writer(measured, {**properties, EMPTIED_ROWS: str(emptied)}).overwritePartitions()
 
 
-def _is_exact(value: Any) -> bool:
-    """Whether a partition value can be written in a condition without any loss."""
-    return value is None or isinstance(value, (str, bool, int)) or type(value) is dt.date
-
-
-def condition(names: Sequence[str], partitions: Sequence[Tuple[Any, ...]]) -> Column:
-    """Return the condition that is true for the rows of ``partitions`` only.
-
-    It nests by column (``a = 1 AND b IN (2, 3) OR ...``), so that it stays small when partitions share values.
-
-    :param names: the partition columns, ``partitions`` their values in the same order.
-    """
-    column = F.col(identifier(names[0]))
-    values = list(dict.fromkeys(row[0] for row in partitions))
-    if len(names) == 1:
-        some = [value for value in values if value is not None]
-        terms = [column.isin(some)] if some else []
-        return _any([*terms, *([column.isNull()] if None in values else [])])
-    terms = []
-    for value in values:
-        rest = condition(names[1:], [row[1:] for row in partitions if row[0] == value])
-        terms.append((column.isNull() if value is None else column == F.lit(value)) & rest)
-    return _any(terms)
-
-
-def _any(terms: List[Column]) -> Column:
-    """Return the disjunction as a balanced tree: a chain of a thousand would overflow the analyser's stack."""
-    if not terms:
-        return F.lit(False)
-    if len(terms) == 1:
-        return terms[0]
-    middle = len(terms) // 2
-    return _any(terms[:middle]) | _any(terms[middle:])
+def _not_by_condition(measured: Measured, columns: Sequence[PartitionColumn], day: Optional[PartitionColumn]) -> DriverError:
+    sink = measured.plan.sink
+    inexact = [column.name for column in columns if not column.is_exact]
+    why = (
+        f"values of {quoted(inexact)} cannot be compared exactly"
+        if inexact
+        else f"the result has {measured.partition_count} partitions, and at most {PARTITION_LIMIT} can be named"
+    )
+    needed = (
+        f"its `{day.name}` is a time" if day is not None and day.by_day else "its partitions were changed, and it has older files"
+    )
+    return DriverError(
+        "DCP334",
+        f"sink `{sink.name}`: the partitions of {sink.full_name} can only be replaced by naming them, because {needed};"
+        f" but {why}. Nothing was written",
+        "write fewer partitions at once, make the day column a string or a date, or rewrite the table's older files",
+    )
 
 
 def _merge(spark: SparkSession, measured: Measured) -> None:
     rows: DataFrame = measured.rows
     sink = measured.plan.sink
+    if hasattr(rows, "mergeInto"):
+        # Spark 4: its 4.1 cannot plan an SQL MERGE whose source is a DataFrame's view.
+        source = rows.alias(_MERGE_SOURCE)
+        values = {identifier(name): F.col(f"{_MERGE_SOURCE}.{identifier(name)}") for name in rows.columns}
+        merging = source.mergeInto(sink.identifier, F.expr(merge_condition(sink.identifier, _MERGE_SOURCE, sink.merge_keys)))
+        merging.whenMatched().update(values).whenNotMatched().insert(values).merge()
+        return
     rows.createOrReplaceTempView(_MERGE_SOURCE)
     try:
         spark.sql(merge_statement(sink.identifier, rows.columns, sink.merge_keys))
@@ -189,12 +197,17 @@ def _merge(spark: SparkSession, measured: Measured) -> None:
         spark.catalog.dropTempView(_MERGE_SOURCE)
 
 
+def merge_condition(target: str, source: str, keys: Sequence[str]) -> str:
+    """Return the condition that a row of ``source`` belongs to one of ``target``; null is a key like any other."""
+    return " AND ".join(f"{target}.{identifier(key)} <=> {source}.{identifier(key)}" for key in keys)
+
+
 def merge_statement(target: str, columns: Sequence[str], keys: Sequence[str]) -> str:
     """Return the MERGE of the view of new rows into ``target``.
 
     Columns are named one by one: those that the result lacks keep their values.
     """
-    matches = " AND ".join(f"target.{identifier(key)} <=> source.{identifier(key)}" for key in keys)
+    matches = merge_condition("target", "source", keys)
     sets = ", ".join(f"target.{identifier(name)} = source.{identifier(name)}" for name in columns)
     names = ", ".join(identifier(name) for name in columns)
     values = ", ".join(f"source.{identifier(name)}" for name in columns)

@@ -323,6 +323,18 @@ FAILURE_CODES: dict[str, ErrorCode] = {
     "DCP329": ErrorCode("sink without input", "A sink writes a view that is neither a source nor a transformation of the job."),
     "DCP330": ErrorCode("source missing", "A table or path that the job reads is not there."),
     "DCP331": ErrorCode("access denied", "The job may not read or write a table or path."),
+    "DCP332": ErrorCode(
+        "read past the sources",
+        "A query reads what the job does not declare: another table, files by their path, another catalog; or it runs a program.",
+    ),
+    "DCP333": ErrorCode(
+        "files of the snapshot are gone",
+        "Another job expired or rewrote the snapshot that the run was reading; the next attempt reads the newer one.",
+    ),
+    "DCP334": ErrorCode(
+        "partitions cannot be replaced",
+        "Rows of the partitions share files with others, or the partitions are too many or of a kind that cannot be named exactly.",
+    ),
     "DCP335": ErrorCode(
         "commits kept conflicting", "Other writers changed the same table each time that the driver tried to commit."
     ),
@@ -404,7 +416,21 @@ CLUSTER_FAILURE_CODES: dict[str, ErrorCode] = {
         "container does not start", "The image's entry point, user or architecture does not fit, or an init container failed."
     ),
     "DCP389": ErrorCode("operator could not submit", "The operator's spark-submit failed; the message has its exception."),
+    "DCP390": ErrorCode(
+        "columns differ only by case", "Two columns of a result or table have one name, or names that differ only by case."
+    ),
+    "DCP391": ErrorCode(
+        "case of names matters", "spark.sql.caseSensitive is on; the driver matches columns without regard to case, as Spark does."
+    ),
     "DCP392": ErrorCode("result too large for the driver", "The job collects more than spark.driver.maxResultSize allows."),
+    "DCP393": ErrorCode("type that no table has", "A result's column has a type that Iceberg does not store, such as an interval."),
+    "DCP394": ErrorCode(
+        "source cannot be read as described", "Spark does not understand a source's options, or the file is no such file."
+    ),
+    "DCP395": ErrorCode(
+        "Spark cannot plan the query",
+        "Spark's planner met a fault of its own, which the same query would meet again; it is not retried.",
+    ),
 }
 
 #: Proof of tables, DCP370 and DCP371.

@@ -118,11 +118,15 @@ class Sink:
 
 @dataclass(frozen=True)
 class EtlJob:
-    """The ``jobSpec`` of ``coreEtl``: sources, SQL transformations in order, sinks."""
+    """The ``jobSpec`` of ``coreEtl``: sources, SQL transformations in order, sinks.
+
+    :param default_catalog: the alias that a table's name without a catalog means in SQL.
+    """
 
     sources: tuple[Source, ...] = ()
     transformations: tuple[Transformation, ...] = ()
     sinks: tuple[Sink, ...] = ()
+    default_catalog: str | None = None
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,7 @@ class JobSpec:
                         sources=tuple(Source(**source) for source in job.get("sources") or ()),
                         transformations=tuple(Transformation(**step) for step in job.get("transformations") or ()),
                         sinks=tuple(_sink(sink) for sink in job.get("sinks") or ()),
+                        default_catalog=job.get("default_catalog"),
                     ),
                 ),
                 "retry_policy": RetryPolicy(**(data.get("retry_policy") or {})),

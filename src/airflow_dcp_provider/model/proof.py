@@ -13,6 +13,8 @@ FINGERPRINT = "dcp.fingerprint"
 PARTITION = "dcp.partition"
 ROWS = "dcp.rows"
 RUN = "dcp.run"
+PARTITIONS = "dcp.partitions"
+EMPTIED_ROWS = "dcp.emptied-rows"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Proof:
     :param result: ``written``, or ``no-change`` when the run said explicitly that it wrote nothing (then there is no snapshot).
     :param table: ``<catalog alias>.<database>.<table>``.
     :param partition: the run's partition, like ``ds=2013-01-05``, or empty.
+    :param partitions: the same as values, at most ten: column -> value as text, or None for null. A column that is left out means
+        all its values.
     :param rows: rows that the run wrote.
     :param total_rows: rows of the table after it.
     """
@@ -42,12 +46,13 @@ class Proof:
     total_rows: int | None = None
     committed_at: float | None = None
     reason: str = ""
+    partitions: tuple[Mapping[str, str | None], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the proof as JSON-ready values; it becomes the asset event's ``extra``."""
-        return asdict(self)
+        return {**asdict(self), "partitions": [dict(partition) for partition in self.partitions]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Proof:
         """Build a proof from :meth:`to_dict`'s values."""
-        return cls(**data)
+        return cls(**{**data, "partitions": tuple(data.get("partitions") or ())})

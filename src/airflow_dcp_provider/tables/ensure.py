@@ -155,7 +155,8 @@ def _existing(catalog: Catalog, spec: TableSpec, environment: str = "") -> Table
 
 def _check_partitions(table: Table, spec: TableSpec) -> None:
     present = spec_names(table.schema(), table.spec())
-    if present != spec.partition_by:
+    # Names are equal whatever their case, as everywhere.
+    if [name.lower() for name in present] != [name.lower() for name in spec.partition_by]:
         raise DcpEnvironmentError(
             f"table {spec.name} is partitioned by {_listed(present)}, but the job writes it by {_listed(spec.partition_by)}",
             code="DCP423",

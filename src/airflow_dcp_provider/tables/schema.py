@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_dcp_provider.model.errors import DcpEnvironmentError
@@ -142,18 +142,19 @@ def partition_spec(schema: Schema, partition_by: Sequence[str], table: str) -> P
     from pyiceberg.partitioning import PartitionField, PartitionSpec
     from pyiceberg.transforms import IdentityTransform
 
-    known = {field.name: field.field_id for field in schema.fields}
+    # Names are equal whatever their case, as everywhere; the column's own spelling counts.
+    known = {field.name.lower(): field for field in schema.fields}
     for name in partition_by:
-        if name not in known:
+        if name.lower() not in known:
             raise DcpEnvironmentError(
                 f"table {table} is to be partitioned by `{name}`, which is not among its columns",
                 code="DCP421",
-                hint=f"its columns are: {', '.join(known)}",
+                hint=f"its columns are: {', '.join(field.name for field in schema.fields)}",
             )
     return PartitionSpec(
         *(
-            PartitionField(source_id=known[name], field_id=1000 + number, transform=IdentityTransform(), name=name)
-            for number, name in enumerate(partition_by)
+            PartitionField(source_id=field.field_id, field_id=1000 + number, transform=IdentityTransform(), name=field.name)
+            for number, field in enumerate(known[name.lower()] for name in partition_by)
         )
     )
 
@@ -174,17 +175,18 @@ def plan_evolution(current: Schema, wanted: Sequence[Column], table: str) -> Evo
     :param table: the table's name, for the message.
     :raises DcpEnvironmentError: DCP424 naming every change that would lose data or that rows already there would break.
     """
-    present = {field.name: field for field in current.fields}
-    declared = {column.name for column in wanted}
-    refused = [f"column `{name}` would be dropped" for name in present if name not in declared]
+    present = {field.name.lower(): field for field in current.fields}
+    declared = {column.name.lower() for column in wanted}
+    refused = [f"column `{field.name}` would be dropped" for name, field in present.items() if name not in declared]
     added, widened, relaxed, described = [], [], [], []
     for column in wanted:
-        field = present.get(column.name)
+        field = present.get(column.name.lower())
         if field is None:
             if column.required:
                 refused.append(f"column `{column.name}` is new and required, but the rows already there have no value for it")
             added.append(column)
             continue
+        column = replace(column, name=field.name)  # noqa: PLW2901 -- the table's spelling counts
         new_type = parse_type(column.type)
         if not _same(field.field_type, new_type):
             if _widens(field.field_type, new_type):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -50,10 +51,24 @@ def _proof(snapshot: SnapshotInfo, identifier: tuple[str, str], alias: str, sink
         partition=str(summary.get(keys.PARTITION, "")),
         rows=_number(summary, keys.ROWS),
         added_rows=_number(summary, "added-records"),
-        deleted_rows=_number(summary, "deleted-records"),
+        deleted_rows=_number(summary, "deleted-records") + _number(summary, keys.EMPTIED_ROWS),
         total_rows=_number(summary, "total-records") if "total-records" in summary else None,
         committed_at=snapshot.committed_at,
+        partitions=_partitions(summary.get(keys.PARTITIONS, "")),
     )
+
+
+def _partitions(text: str) -> tuple[dict[str, str | None], ...]:
+    """Return the partitions that a summary lists; none when the text is not such a list."""
+    try:
+        found = json.loads(text) if text else []
+    except (ValueError, RecursionError):
+        return ()
+    usable = isinstance(found, list) and all(
+        isinstance(partition, dict) and all(value is None or isinstance(value, str) for value in partition.values())
+        for partition in found
+    )
+    return tuple(found) if usable else ()
 
 
 def _number(summary: Mapping[str, str], key: str) -> int:

@@ -107,8 +107,7 @@ class IcebergTableTrigger(BaseTrigger):
                     return None
                 found["snapshot"] = newest.to_dict()
             if self.partition:
-                wanted = set(self.partition.split("/"))
-                there = [one for one in hook.partitions(self.table) if wanted <= set(one.partition.split("/"))]
+                there = [one for one in hook.partitions(self.table) if one.is_in(self.partition)]
                 if not there:
                     return None
                 rows, files = sum(one.rows for one in there), sum(one.files for one in there)

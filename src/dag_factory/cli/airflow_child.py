@@ -105,7 +105,7 @@ def _first_rows(proof: dict[str, Any], environment: str, limit: int) -> dict[str
         if not hook.exists(f"{database}.{table}"):
             return {"table": proof["table"], "partition": proof["partition"], "columns": [], "rows": []}
         found = hook.catalog.load_table((database, table))
-        columns, rows = first_rows(found, partition_condition(proof["partition"]), limit)
+        columns, rows = first_rows(found, partition_condition(found.schema(), proof.get("partitions") or ()), limit)
     return {"table": proof["table"], "partition": proof["partition"], "columns": columns, "rows": rows}
 
 

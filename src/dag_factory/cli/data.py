@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,9 @@ from dag_factory.cli.table_files import read_file, write_rows
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.schema import Schema
     from pyiceberg.table import Table
+    from pyiceberg.types import NestedField
 
 
 def load(options: argparse.Namespace, output: Output) -> int:
@@ -85,21 +88,58 @@ def first_rows(found: Table, condition: BooleanExpression, limit: int) -> tuple[
     return list(rows.column_names), rows.to_pylist()
 
 
-def partition_condition(partition: str) -> BooleanExpression:
-    """Return the condition of a partition's rows.
+def partition_condition(schema: Schema, partitions: Sequence[Mapping[str, str | None]]) -> BooleanExpression:
+    """Return the condition of the rows of some partitions, or of all rows when it cannot be written exactly.
 
-    :param partition: as a proof names it, ``ds=2013-01-05/carrier=UA``; empty for the whole table.
+    :param partitions: as a proof has them: column -> value as text, or None for null; empty for the whole table.
     """
+    from pyiceberg.expressions import AlwaysFalse, AlwaysTrue, And, Or
+    from pyiceberg.expressions.visitors import bind
+
+    if not partitions:
+        return AlwaysTrue()
+    condition: BooleanExpression = AlwaysFalse()
+    try:
+        for partition in partitions:
+            rows: BooleanExpression = AlwaysTrue()
+            for column, value in partition.items():
+                rows = And(rows, _value_condition(schema.find_field(column, case_sensitive=False), value))
+            condition = Or(condition, rows)
+        bind(schema, condition, case_sensitive=True)
+    except (ValueError, TypeError, ArithmeticError):
+        # Not every value that Spark writes can be compared here, such as a date after the year 9999.
+        return AlwaysTrue()
+    return condition
+
+
+def _value_condition(field: NestedField, value: str | None) -> BooleanExpression:
     from pyiceberg import expressions
+    from pyiceberg.types import BinaryType, BooleanType, TimestampType, TimestamptzType
 
     # What the classes accept is more than what their fields declare.
     equal_to: Any = expressions.EqualTo
     is_null: Any = expressions.IsNull
-    condition: BooleanExpression = expressions.AlwaysTrue()
-    for part in partition.split("/") if partition else ():
-        column, _, value = part.partition("=")
-        condition = expressions.And(condition, is_null(column) if value == "null" else equal_to(column, value))
-    return condition
+    at_least: Any = expressions.GreaterThanOrEqual
+    below: Any = expressions.LessThan
+    found: BooleanExpression
+    if value is None:
+        found = is_null(field.name)
+    elif isinstance(field.field_type, TimestampType | TimestamptzType) and len(value) == len("2013-01-05"):
+        # The run's own day, where a time holds it.
+        zone = "+00:00" if isinstance(field.field_type, TimestamptzType) else ""
+        day = dt.date.fromisoformat(value)
+        bounds = [f"{moment.isoformat()}T00:00:00{zone}" for moment in (day, day + dt.timedelta(days=1))]
+        found = expressions.And(at_least(field.name, bounds[0]), below(field.name, bounds[1]))
+    elif isinstance(field.field_type, BooleanType):
+        found = equal_to(field.name, value == "true")
+    elif isinstance(field.field_type, BinaryType):
+        found = equal_to(field.name, bytes.fromhex(value))
+    elif isinstance(field.field_type, TimestampType | TimestamptzType):
+        zone = "+00:00" if isinstance(field.field_type, TimestamptzType) else ""
+        found = equal_to(field.name, f"{dt.datetime.fromisoformat(value).isoformat()}{zone}")
+    else:
+        found = equal_to(field.name, value)
+    return found
 
 
 def _condition(found: Table, where: str) -> BooleanExpression:

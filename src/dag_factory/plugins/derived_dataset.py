@@ -1,7 +1,7 @@
 """The plugin of derived datasets: one query makes one table, as in the second design document.
 
-The query reads tables by their names. The plugin makes each a source of the job, under a view name of its own, and puts that name
-into the SQL in place of the table's; everything else of the SQL, templates included, stays as it was written.
+The query reads tables by their names, and runs as it was written. The plugin makes each table a source of the job, so that it is
+known what the job reads.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class DerivedDatasetPlugin:
         sql = manifest.read_named_file(manifest.root.fields["workflow"].fields["sql"], Problems())
         text = sql.text if sql else ""
         parameters = {**when["parameters"], **when["declared_parameters"]}
-        derived = derive(text, parameters, manifest.settings.default_catalog, manifest.environment)
+        sources = derive(text, parameters, manifest.settings.default_catalog, manifest.environment)
         return LogicalPlan(
             plugin_type="DERIVED_DATASET",
             id=f"{self.get_manifest_type()}/{name}",
@@ -77,8 +77,7 @@ class DerivedDatasetPlugin:
                 "table_description": job_parts.plain(manifest.get("dataset", "description")),
                 "fields": [_column(field.plain()) for field in manifest.root.fields["dataset"].fields["fields"].items],
                 "partitioning": job_parts.plain(manifest.get("dataset", "partitioning"), []),
-                "sources": list(derived.sources),
-                "query": derived.query,
+                "sources": list(sources),
                 "engine": job_parts.engine(manifest.get("workflow", "engine")),
                 "resources": job_parts.resources(manifest.get("workflow", "resources")),
                 "spark_conf": job_parts.text_map(manifest.get("workflow", "sparkConf")),
@@ -113,8 +112,9 @@ class DerivedDatasetPlugin:
                 "core_etl": {
                     "job": {
                         "sources": spec["sources"],
-                        "transformations": [{"name": name, "query": spec["query"]}],
+                        "transformations": [{"name": name, "query": spec["sql"]}],
                         "sinks": [sink],
+                        "default_catalog": spec["catalog"],
                     }
                 },
                 "retry_policy": when["retry_policy"],

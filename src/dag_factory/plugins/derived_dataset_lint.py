@@ -101,10 +101,10 @@ def _check_result(
         return
     given = {column.lower() for column in query.columns}
     declared = {field.fields["name"].text.lower() for field in fields}
-    partition_names = {column.text for column in partition}
+    partition_names = {column.text.lower() for column in partition}
     for field in fields:
         name = field.fields["name"]
-        if name.text.lower() not in given and not (name.text == "ds" and "ds" in partition_names):
+        if name.text.lower() not in given and not (name.text.lower() == "ds" and "ds" in partition_names):
             hint = hint_for(name.text, query.columns, "the result has")
             problems.add("DCP151", f"the field `{name.text}` is not in the result of the SQL", name.position, hint)
     for column, offset in zip(query.columns, query.reading.column_places if query.reading else (), strict=True):

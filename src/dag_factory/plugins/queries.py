@@ -214,6 +214,6 @@ def check_columns(
         return
     known = {column.lower() for column in columns}
     for name in wanted:
-        if name.text.lower() not in known and name.text not in always:
+        if name.text.lower() not in known and name.text.lower() not in always:
             hint = hint_for(name.text, columns, "its columns are")
             problems.add("DCP148", f"the {what} `{name.text}` is not in the result", name.position, hint)

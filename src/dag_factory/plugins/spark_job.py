@@ -132,6 +132,7 @@ def _job(spec: Node | None, manifest: ResolvedManifest) -> dict[str, Any]:
             for step in steps
         ],
         "sinks": [_sink(sink, default, sink_input(sink, step_names, source_names)) for sink in spec.fields["sinks"].items],
+        "default_catalog": default,
     }
 
 

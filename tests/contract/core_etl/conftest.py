@@ -47,6 +47,7 @@ def spark_properties(uri: str, jar: Path, folder: Path) -> dict[str, str]:
         "spark.sql.catalog.pedregal.type": "rest",
         "spark.sql.catalog.pedregal.uri": uri,
         "spark.sql.catalog.pedregal.cache-enabled": "false",
+        "spark.sql.defaultCatalog": "pedregal",
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         "spark.sql.shuffle.partitions": "1",
         "spark.ui.enabled": "false",
@@ -101,6 +102,11 @@ def _stop(session: SparkSession) -> None:
     SparkContext._gateway = SparkContext._jvm = None
 
 
+def fresh(spark: SparkSession) -> SparkSession:
+    """A session as the driver has it: with the settings of ``spark``, and catalogs that nobody has used yet."""
+    return SparkSession(spark.sparkContext, spark._jsparkSession.cloneSession())
+
+
 @dataclass
 class Lake:
     """Runs jobs on the shared Spark and looks at what they left. ``table`` is the test's own."""
@@ -136,7 +142,7 @@ class Lake:
 
     def run_spec(self, document: Mapping[str, Any]) -> Report:
         report = Report()
-        run_job(self.spark, parse_job(json.dumps(document)), report)
+        run_job(fresh(self.spark), parse_job(json.dumps(document)), report)
         return report
 
     def run(self, query: str, **changes: Any) -> SinkResult:
@@ -169,3 +175,10 @@ class Lake:
 def lake(spark: SparkSession, request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
     name = "".join(char if char.isalnum() else "_" for char in request.node.name)
     return Lake(spark, name, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_in_memory(spark: SparkSession) -> Iterator[None]:
+    """Whatever a run keeps for its write, it lets go, also when it fails."""
+    yield
+    assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()

@@ -27,7 +27,7 @@ from dag_factory.cli.render import template_values
 from dag_factory.compiled import CompileSettings, compile_manifest
 from tests.support.executions import request
 
-from .conftest import SPARK
+from .conftest import SPARK, fresh
 
 pytestmark = SPARK
 
@@ -64,7 +64,7 @@ def run(spark: SparkSession, manifest: Path, moment: str) -> list[str]:
     job = JobSpec.from_dict(render_job(compiled.jobs["local"].job.to_dict(), values))
     asked = request(f"{manifest.name} {moment}", spec=job, ds=values["ds"])
     report = Report()
-    run_job(spark, parse_job(json.dumps(driver_job_spec(asked))), report)
+    run_job(fresh(spark), parse_job(json.dumps(driver_job_spec(asked))), report)
     assert {sink.result for sink in report.sinks} == {"written"}
     return [sink.table for sink in report.sinks]
 

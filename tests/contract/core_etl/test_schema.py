@@ -120,3 +120,49 @@ def test_nothing_is_written_when_one_of_two_sinks_is_wrong(lake: Lake) -> None:
     with pytest.raises(Exception, match="DCP324"):
         lake.run_spec(document)
     assert not lake.exists()
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "part"),
+    [
+        ("SELECT 1 AS id, 2 AS ID", "DCP390", "`id`, `ID`"),
+        ("SELECT 1 AS id, 2 AS id", "DCP390", "`id`, `id`"),
+        ("SELECT named_struct('a', 1, 'A', 2) AS s", "DCP390", "`a`, `A`"),
+        ("SELECT array(named_struct('a', 1, 'A', 2)) AS s", "DCP390", "`a`, `A`"),
+        (
+            "SELECT timestamp'2024-01-02 00:00:00' - timestamp'2024-01-01 00:00:00' AS took",
+            "DCP393",
+            "`took` is interval day to second",
+        ),
+        ("SELECT INTERVAL 1 MONTH AS took", "DCP393", "`took` is interval month"),
+        ("SELECT array(INTERVAL 1 DAY) AS took", "DCP393", "`took`"),
+        ("SELECT make_interval(1) AS took", "DCP393", "took:interval"),
+        ("SELECT 1 AS id, array() AS tags", "DCP322", "`tags`"),
+        ("SELECT map() AS tags", "DCP322", "`tags`"),
+        ("SELECT named_struct('a', NULL) AS tags", "DCP322", "`tags`"),
+    ],
+)
+def test_columns_that_no_table_can_have_are_the_manifests_fault(lake: Lake, query: str, code: str, part: str) -> None:
+    error = lake.fail(query)
+    assert (error.code, error.exit_code) == (code, 20)
+    assert part in error.message
+    assert not lake.exists()
+
+
+def test_a_table_whose_columns_differ_only_by_case_is_refused(lake: Lake) -> None:
+    lake.spark.conf.set("spark.sql.caseSensitive", "true")
+    lake.spark.sql("CREATE NAMESPACE IF NOT EXISTS pedregal.lake")
+    lake.spark.sql(f"CREATE TABLE {lake.name} (id INT, ID INT) USING iceberg")
+    error = lake.fail("SELECT 1 AS id")
+    assert (error.code, error.exit_code) == ("DCP391", 20)
+    lake.spark.conf.unset("spark.sql.caseSensitive")
+    error = lake.fail("SELECT 1 AS id")
+    assert (error.code, error.exit_code) == ("DCP390", 20)
+
+
+def test_fields_inside_of_columns_may_have_any_names(lake: Lake) -> None:
+    struct = "named_struct('my field', 1, 'a.b', 2, 'c`d', array(named_struct('e-f', 3)), '1', map('k', named_struct('g h', 4)))"
+    for number in (1, 2):
+        lake.run(f"SELECT {number} AS id, {struct} AS odd, 'x' AS `a b.c`")
+    ((number, row, word),) = lake.rows()
+    assert (number, row["my field"], row["a.b"], row["c`d"][0]["e-f"], row["1"]["k"]["g h"], word) == (2, 1, 2, 3, 4, "x")

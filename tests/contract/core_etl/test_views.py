@@ -115,3 +115,29 @@ def test_a_missing_path_of_one_kind_does_not_hide_another(tmp_path: Path, lake: 
     (tmp_path / "bad.parquet").write_text("this is no parquet")
     error = lake.fail("SELECT * FROM raw", sources=[{"name": "raw", "type": "parquet", "path": str(tmp_path / "bad.parquet")}])
     assert "source `raw`" in error.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("csv", {"header": "yes"}),
+        ("csv", {"inferSchema": "true", "samplingRatio": "x"}),
+        ("csv", {"sep": ""}),
+        ("csv", {"encoding": "nope"}),
+        ("csv", {"maxColumns": "x"}),
+        ("csv", {"header": "true", "maxCharsPerColumn": "1"}),
+        ("json", {"multiLine": "q"}),
+        ("json", {"lineSep": ""}),
+    ],
+)
+def test_options_that_spark_does_not_understand_are_the_manifests_fault(lake: Lake, kind: str, options: dict[str, str]) -> None:
+    path = lake.folder / "meter"
+    path.write_text("id,v\n1,00\n2,0\n")
+    error = lake.fail("SELECT * FROM m", sources=[{"name": "m", "type": kind, "path": str(path), "options": options}])
+    assert error.exit_code == 20, error
+    assert error.code in ("DCP394", "DCP323")
+
+
+def test_a_default_catalog_that_is_not_configured_hinders_nobody_who_does_not_need_it(lake: Lake) -> None:
+    lake.run("SELECT 1 AS id", default_catalog="elsewhere")
+    assert lake.rows() == [(1,)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
@@ -114,7 +116,21 @@ def test_partition_values_are_spelled_as_the_driver_spells_them(catalog: Catalog
     ensure_table(catalog, TableSpec("pedregal", *NAME, columns=columns, partition_by=("ds", "country", "late")))
     rows = pa.table({"ds": ["2013-01-05"], "country": pa.array([None], pa.string()), "late": [True]})
     catalog.load_table(NAME).append(rows)
-    assert [one.partition for one in partitions(catalog, NAME)] == ["ds=2013-01-05/country=null/late=true"]
+    (one,) = partitions(catalog, NAME)
+    assert one.partition == "ds=2013-01-05/country=null/late=true"
+    assert one.values == {"ds": "2013-01-05", "country": None, "late": "true"}
+
+
+def test_a_partitions_text_is_not_taken_apart(catalog: Catalog) -> None:
+    columns = (Column("ds", "string"), Column("at", "timestamptz"))
+    ensure_table(catalog, TableSpec("pedregal", *NAME, columns=columns, partition_by=("ds", "at")))
+    moment = dt.datetime(2013, 1, 5, 23, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+    rows = pa.table({"ds": ["a/ds=b,c"], "at": pa.array([moment], pa.timestamp("us", "UTC"))})
+    catalog.load_table(NAME).append(rows)
+    (one,) = partitions(catalog, NAME)
+    assert one.values == {"ds": "a/ds=b,c", "at": "2013-01-05 21:00:00"}
+    assert one.is_in("at=2013-01-05 21:00:00")
+    assert not one.is_in("ds=b,c")
 
 
 def test_lists_snapshots_and_partitions(catalog: Catalog, table: Table) -> None:
@@ -127,3 +143,18 @@ def test_lists_snapshots_and_partitions(catalog: Catalog, table: Table) -> None:
     assert partitions(catalog, NAME) == [PartitionRows("ds=2013-01-05", 1, 1), PartitionRows("ds=2013-01-06", 2, 1)]
     table.delete("ds = '2013-01-05'")
     assert partitions(catalog, NAME) == [PartitionRows("ds=2013-01-06", 2, 1)]
+
+
+def test_names_of_columns_are_equal_whatever_their_case(catalog: Catalog) -> None:
+    columns = (Column("id", "long"), Column("country", "string"))
+    spec = TableSpec("pedregal", *NAME, columns=columns, partition_by=("Country",))
+    ensure_table(catalog, spec)
+    table = catalog.load_table(NAME)
+    assert [field.name for field in table.spec().fields] == ["country"]
+    other = TableSpec(
+        "pedregal", *NAME, columns=(Column("ID", "long", description="key"), Column("Country", "string")), partition_by=("COUNTRY",)
+    )
+    ensure_table(catalog, other)
+    schema = catalog.load_table(NAME).schema()
+    assert [(field.name, field.doc) for field in schema.fields] == [("id", "key"), ("country", None)]
+    assert ensure_table(catalog, TableSpec("pedregal", *NAME, partition_by=("Country",))) == "is there"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -157,11 +158,50 @@ def test_a_column_that_no_table_can_have_is_the_files_fault(catalog: Catalog):
 
 
 @pytest.mark.parametrize(
-    ("partition", "carriers"),
-    [("ds=2013-01-05/carrier=UA", ["UA"]), ("ds=2013-01-05/carrier=null", [None]), ("ds=2013-01-06", []), ("", [None, "AA", "UA"])],
+    ("partitions", "carriers"),
+    [
+        ([{"ds": "2013-01-05", "carrier": "UA"}], ["UA"]),
+        ([{"ds": "2013-01-05", "carrier": None}], [None]),
+        ([{"DS": "2013-01-05", "carrier": "AA"}, {"ds": "2013-01-05", "carrier": "UA"}], ["AA", "UA"]),
+        ([{"ds": "2013-01-06"}], []),
+        ([{"ds": "2013-01-06"}, {"ds": "2013-01-05"}], [None, "AA", "UA"]),
+        ([], [None, "AA", "UA"]),
+    ],
 )
-def test_the_rows_of_a_partition(catalog: Catalog, partition: str, carriers: list[str | None]):
+def test_the_rows_of_partitions(catalog: Catalog, partitions: list[dict[str, str | None]], carriers: list[str | None]):
     write_rows(catalog, NAME, pa.table({"ds": [DAY] * 3, "carrier": ["UA", "AA", None]}), ["ds", "carrier"])
-    columns, rows = first_rows(catalog.load_table(NAME), partition_condition(partition), 10)
+    table = catalog.load_table(NAME)
+    columns, rows = first_rows(table, partition_condition(table.schema(), partitions), 10)
     assert columns == ["ds", "carrier"]
     assert sorted((row["carrier"] for row in rows), key=str) == sorted(carriers, key=str)
+
+
+moment = dt.datetime.fromisoformat
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([2023, 2024], "2024"),
+        ([dt.date(1, 1, 1), dt.date(2013, 1, 5)], "2013-01-05"),
+        ([moment("2013-01-04 23:00"), moment("2013-01-05 23:00")], "2013-01-05"),
+        ([moment("2013-01-05 01:00"), moment("2013-01-05 23:00:00.000005")], "2013-01-05 23:00:00.000005"),
+        ([dt.datetime(2013, 1, 4, 23, tzinfo=dt.UTC), dt.datetime(2013, 1, 5, 23, tzinfo=dt.UTC)], "2013-01-05"),
+        ([False, True], "true"),
+        ([Decimal("0.10"), Decimal("0.20")], "0.20"),
+        ([0.5, 0.25], "0.25"),
+        (["a,b=c/d", "null"], "null"),
+        ([b"a", b"\xff"], "FF"),
+    ],
+)
+def test_a_partitions_value_is_compared_as_its_column_has_it(catalog: Catalog, values: list[object], text: str):
+    write_rows(catalog, NAME, pa.table({"id": [1, 2], "part": values}))
+    table = catalog.load_table(NAME)
+    _, rows = first_rows(table, partition_condition(table.schema(), [{"part": text}]), 10)
+    assert [row["id"] for row in rows] == [2]
+
+
+def test_a_value_that_cannot_be_compared_hides_no_rows(catalog: Catalog):
+    write_rows(catalog, NAME, pa.table({"id": [1], "part": [dt.date(9999, 12, 31)]}))
+    table = catalog.load_table(NAME)
+    assert len(first_rows(table, partition_condition(table.schema(), [{"part": "+10000-01-01"}]), 10)[1]) == 1

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from airflow_dcp_provider.core_etl import proof
 from airflow_dcp_provider.core_etl.proof import EMPTIES_FOR, partition_text, summary
 from airflow_dcp_provider.core_etl.spec import Job, Sink
+from airflow_dcp_provider.model import proof as reader
 
 SINK = Sink("out", "c", "d", "t", "result")
 JOB = Job("execution", 3, "f", "manifest", "run", "2013-01-05", (), (), (SINK,))
@@ -40,3 +44,20 @@ def test_a_snapshot_names_its_run_whole() -> None:
 )
 def test_ten_partitions_are_named(names: list[str], total: int, text: str) -> None:
     assert partition_text(names, total) == text
+
+
+def test_the_reader_knows_the_keys_of_the_writer() -> None:
+    keys = set(proof.summary(JOB, SINK, "ds=1", 3, [{"ds": "1"}])) | {proof.EMPTIED_ROWS}
+    assert keys == {value for name, value in vars(reader).items() if name.isupper()}
+
+
+def test_partitions_are_kept_as_values_at_most_ten() -> None:
+    partitions = [{"ds": f"{number}", "country": None} for number in range(12)]
+    summary = proof.summary(JOB, SINK, "", 12, partitions)
+    assert json.loads(summary[proof.PARTITIONS]) == partitions[:10]
+    assert proof.PARTITIONS not in proof.summary(JOB, SINK, "", 12)
+
+
+def test_rows_deleted_by_both_commits_count() -> None:
+    assert proof.deleted_rows({"deleted-records": "2", proof.EMPTIED_ROWS: "3"}) == 5
+    assert proof.deleted_rows({}) == 0

@@ -3,13 +3,24 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyspark.sql.types import (
+    ArrayType,
+    ByteType,
+    DataType,
+    DayTimeIntervalType,
+    IntegerType,
+    LongType,
+    MapType,
+    StringType,
+    StructField,
+    StructType,
+)
 
-from airflow_dcp_provider.core_etl.column_types import parse_type
+from airflow_dcp_provider.core_etl.column_types import ddl, parse_type
 from airflow_dcp_provider.core_etl.faults import DriverError
 from airflow_dcp_provider.core_etl.iceberg import create_statement
-from airflow_dcp_provider.core_etl.measure import spelled
-from airflow_dcp_provider.core_etl.proof import NAMED_PARTITIONS, partition_text
-from airflow_dcp_provider.core_etl.shape import TargetColumn, check_partitions, place, with_day
+from airflow_dcp_provider.core_etl.proof import NAMED_PARTITIONS, named, partition_text
+from airflow_dcp_provider.core_etl.shape import TargetColumn, check_columns, check_names, check_partitions, place, with_day
 from airflow_dcp_provider.core_etl.spec import Sink
 from airflow_dcp_provider.core_etl.write import merge_statement
 
@@ -41,7 +52,7 @@ def test_the_ddl_is_explicit() -> None:
         TargetColumn("DS", parse_type("string")),
     ]
     assert create_statement(SINK, columns).splitlines() == [
-        "CREATE TABLE IF NOT EXISTS `c`.`d`.`t` (",
+        "CREATE TABLE IF NOT EXISTS `dcp_write_c`.`d`.`t` (",
         "  `id` bigint NOT NULL COMMENT 'a\\\\b\\'c',",
         "  `DS` string)",
         "USING iceberg",
@@ -67,5 +78,30 @@ def test_ten_partitions_are_named_and_the_rest_counted(names: list[str], hidden:
     assert (parts[-1] == f"+{more} more") if more else len(parts) == len(names)
 
 
-def test_values_are_spelled_as_sql_shows_them() -> None:
-    assert [spelled(value) for value in (None, True, 3, "a")] == ["null", "true", "3", "a"]
+def test_a_partitions_name_has_its_values() -> None:
+    assert named({"ds": "2013-01-05", "country": None}) == "ds=2013-01-05/country=null"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (ByteType(), "tinyint"),
+        (
+            StructType([StructField("a b`c", IntegerType()), StructField("d", ArrayType(LongType()))]),
+            "struct<`a b``c`:int,`d`:array<bigint>>",
+        ),
+        (ArrayType(StructType([StructField("x.y", StringType())])), "array<struct<`x.y`:string>>"),
+        (MapType(StringType(), StructType([StructField("1", IntegerType())])), "map<string,struct<`1`:int>>"),
+    ],
+)
+def test_the_fields_of_a_type_are_quoted_in_statements(kind: DataType, text: str) -> None:
+    assert ddl(kind) == text
+
+
+def test_names_that_differ_only_by_case_are_refused_at_every_depth() -> None:
+    nested = ArrayType(StructType([StructField("a", IntegerType()), StructField("A", IntegerType())]))
+    for columns in ([("id", LongType()), ("ID", LongType())], [("s", nested)]):
+        with pytest.raises(DriverError, match="DCP390"):
+            check_names(columns, SINK, "the result")
+    with pytest.raises(DriverError, match="DCP393"):
+        check_columns([("took", ArrayType(DayTimeIntervalType()))], SINK, "the result")

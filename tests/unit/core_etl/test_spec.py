@@ -88,3 +88,13 @@ def test_what_is_wrong_is_told(text: str, code: str, part: str) -> None:
         driver.parse_job(text)
     assert (caught.value.code, caught.value.exit_code) == (code, 20)
     assert part in caught.value.message
+
+
+def test_targets_are_named_in_the_catalog_without_a_cache() -> None:
+    assert driver.Sink("out", "lake", "d", "t", "x").identifier == "`dcp_write_lake`.`d`.`t`"
+    assert driver.Sink("out", "lake", "d", "t", "x").full_name == "lake.d.t"
+
+
+def test_the_default_catalog_is_read() -> None:
+    assert driver.parse_job(json.dumps({"version": 1, "execution_id": "e", "default_catalog": "lake"})).default_catalog == "lake"
+    assert driver.parse_job(json.dumps({"version": 1, "execution_id": "e"})).default_catalog is None

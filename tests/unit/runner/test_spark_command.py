@@ -125,6 +125,7 @@ def test_the_drivers_document_is_the_architectures():
         "sources",
         "transformations",
         "sinks",
+        "default_catalog",
     ]
     assert document["sinks"][0]["table"] == "t"
 
