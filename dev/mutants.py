@@ -43,7 +43,7 @@ SUITES: dict[str, tuple[str, ...]] = {
     "src/airflow_dcp_provider/tables/schema.py": ("tests/unit/tables/test_schema.py",),
     f"{CORE}/column_types.py": (f"{UNIT}/test_column_types.py", f"{UNIT}/test_type_rules.py"),
     f"{CORE}/shape.py": (f"{UNIT}/test_shape.py", f"{UNIT}/test_placing.py"),
-    f"{CORE}/proof.py": (f"{UNIT}/test_proof.py",),
+    f"{CORE}/proof.py": (f"{UNIT}/test_summary.py",),
     f"{CORE}/spec.py": (f"{UNIT}/test_spec.py", f"{UNIT}/test_spec_rules.py"),
     f"{CORE}/commits.py": (f"{UNIT}/test_commits.py", f"{UNIT}/test_commit_waits.py"),
 }
