@@ -11,7 +11,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java assets demo test test-spark test-kubernetes test-wheel e2e cluster cluster-down lint format bench docs pictures lock image-arguments clean
+.PHONY: help setup java assets demo test test-spark test-kubernetes mutants test-wheel e2e cluster cluster-down lint format bench docs pictures lock image-arguments clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ test-spark: setup java ## the driver and the examples on every version of Spark:
 
 test-kubernetes: setup java assets ## the suite on a real Kubernetes API server
 	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --timeout 900 -m kubernetes $(PYTEST_OPTIONS)
+
+mutants: setup ## small faults in the pure modules, each of which a unit test must find
+	@$(BIN)/python -m dev.mutants
 
 test-wheel: setup java ## the wheel in clean environments, with the oldest and the newest Airflow
 	@$(BIN)/python -m dev.wheel

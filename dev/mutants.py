@@ -43,10 +43,13 @@ SUITES: dict[str, tuple[str, ...]] = {
     "src/airflow_dcp_provider/tables/schema.py": ("tests/unit/tables/test_schema.py",),
     f"{CORE}/column_types.py": (f"{UNIT}/test_column_types.py", f"{UNIT}/test_type_rules.py"),
     f"{CORE}/shape.py": (f"{UNIT}/test_shape.py", f"{UNIT}/test_placing.py"),
-    f"{CORE}/proof.py": (f"{UNIT}/test_proof.py",),
+    f"{CORE}/proof.py": (f"{UNIT}/test_summary.py",),
     f"{CORE}/spec.py": (f"{UNIT}/test_spec.py", f"{UNIT}/test_spec_rules.py"),
     f"{CORE}/commits.py": (f"{UNIT}/test_commits.py", f"{UNIT}/test_commit_waits.py"),
 }
+
+#: Where the rest of a module works on Spark: the functions that only decide.
+FUNCTIONS: dict[str, tuple[str, ...]] = {}
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
@@ -284,10 +287,26 @@ def _module_name(path: Path) -> str:
     return ".".join(path.relative_to(SOURCES).with_suffix("").parts)
 
 
-def try_module(path: Path, tests: Sequence[str], lines: Sequence[int] = ()) -> tuple[int, list[str]]:
+def lines_of(tree: ast.Module, functions: Sequence[str]) -> set[int]:
+    """Return the lines of the functions and methods with these names.
+
+    :raises SystemExit: when there is no such function.
+    """
+    lines: set[int] = set()
+    names = set(functions)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name in functions:
+            names.discard(node.name)
+            lines |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    if names:
+        raise SystemExit(f"there is no function {', '.join(sorted(names))}")
+    return lines
+
+
+def try_module(path: Path, tests: Sequence[str], lines: Sequence[int] = (), functions: Sequence[str] = ()) -> tuple[int, list[str]]:
     """Run the tests against every mutant of a module; return how many mutants there are, and the survivors.
 
-    :param lines: only mutants of these lines; all of them when empty.
+    :param lines: only mutants of these lines, or of these ``functions``; all of them when both are empty.
     :raises SystemExit: when the tests fail without any fault.
     """
     source = path.read_text(encoding="utf-8")
@@ -304,7 +323,8 @@ def try_module(path: Path, tests: Sequence[str], lines: Sequence[int] = ()) -> t
     if _forked(whole, tests, 600) != 0:
         raise SystemExit(f"{shown}: the tests pass, but not when the module is imported from memory")
     survivors = []
-    tried = [mutant for mutant in mutants(tree) if not lines or mutant.line in lines]
+    chosen = {*lines, *lines_of(tree, functions)}
+    tried = [mutant for mutant in mutants(tree) if not chosen or mutant.line in chosen]
     for number, mutant in enumerate(tried, start=1):
         with mutant.applied():
             code = compile(tree, str(path), "exec")
@@ -334,6 +354,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--tests", nargs="+", default=[], metavar="PATH", help="tests to run, as pytest takes them")
     parser.add_argument("--lines", nargs="+", type=int, default=[], metavar="LINE", help="only mutants of these lines")
+    parser.add_argument("--functions", nargs="+", default=[], metavar="NAME", help="only mutants of these functions")
     parser.add_argument("--least", type=int, default=90, help="how many of 100 mutants must be killed (default 90)")
     arguments = parser.parse_args(argv)
     suites = {_path(name): tests for name, tests in SUITES.items() if arguments.modules or (ROOT / name).is_file()}
@@ -343,7 +364,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not tests:
             parser.error(f"say with --tests which tests are to kill the mutants of {path}")
         started = time.monotonic()
-        total, survivors = try_module(path, tests, arguments.lines)
+        functions = arguments.functions or FUNCTIONS.get(str(path.relative_to(ROOT)), ())
+        total, survivors = try_module(path, tests, arguments.lines, () if arguments.lines else functions)
         killed = total - len(survivors)
         share = 100 * killed / total if total else 100.0
         print(

@@ -92,3 +92,17 @@ def test_names() -> None:
     assert sink.full_name == "c.d.t"
     assert sink.identifier.endswith("`.`d`.`t`")
     assert identifier("a") == "`a`"
+
+
+def test_the_version_of_spark_is_read() -> None:
+    assert parse_job(document(spark_version="3.5")).spark_version == "3.5"
+    assert parse_job(document()).spark_version == ""
+
+
+@pytest.mark.parametrize(
+    ("field", "limit"),
+    [("execution_id", 200), ("fingerprint", 1000), ("manifest_id", 1000), ("run_key", 1000), ("ds", 1000), ("spark_version", 1000)],
+)
+def test_texts_have_a_longest_length(field: str, limit: int) -> None:
+    parse_job(document(**{field: "x" * limit}))
+    assert f"its {field} has {limit + 1} characters" in refusal(document(**{field: "x" * (limit + 1)})).message

@@ -23,6 +23,7 @@ from pyiceberg.types import (
     MapType,
     NestedField,
     StringType,
+    StructType,
     TimestampType,
     TimestamptzType,
     TimeType,
@@ -69,6 +70,8 @@ def shape(kind: IcebergType) -> object:
         return ("list", shape(kind.element_type))
     if isinstance(kind, MapType):
         return ("map", shape(kind.key_type), shape(kind.value_type))
+    if isinstance(kind, StructType):
+        return ("struct", *((field.name, shape(field.field_type)) for field in kind.fields))
     return str(kind)
 
 
@@ -104,6 +107,10 @@ def test_primitives_are_those_of_iceberg(text: str) -> None:
         ("map<map<int,long>,string>", ("map", ("map", "int", "long"), "string")),
         ("map<string, map<int, list<map<long, decimal(4,1)>>>>", ("map", "string", ("map", "int", ("list", ("map", "long", "decimal(4, 1)"))))),
         ("list<map<string, list<double>>>", ("list", ("map", "string", ("list", "double")))),
+        ("struct<a: int>", ("struct", ("a", "int"))),
+        (" struct < a:int , b : decimal(4,1) > ", ("struct", ("a", "int"), ("b", "decimal(4, 1)"))),
+        ("struct<a: struct<b: int, c: map<int,long>>, d: list<int>>", ("struct", ("a", ("struct", ("b", "int"), ("c", ("map", "int", "long")))), ("d", ("list", "int")))),
+        ("list<struct<a: int, b: long>>", ("list", ("struct", ("a", "int"), ("b", "long")))),
     ],
 )  # fmt: skip
 def test_commas_within_brackets_belong_to_the_inner_type(text: str, meaning: object) -> None:
@@ -132,6 +139,18 @@ def test_what_a_list_or_map_holds_may_be_null() -> None:
     assert parse_type("map<int,long>") == MapType(1000, IntegerType(), 1001, LongType(), value_required=False)
 
 
+def test_the_fields_of_a_struct_may_be_null_and_have_ids_of_their_own() -> None:
+    assert parse_type("struct<a: int, b: list<long>>") == StructType(
+        NestedField(1000, "a", IntegerType(), required=False),
+        NestedField(1001, "b", ListType(1002, LongType(), element_required=False), required=False),
+    )
+
+
+def test_no_two_columns_have_ids_in_common() -> None:
+    schema = iceberg_schema([Column("a", "struct<x: int, y: int>"), Column("b", "map<int,int>"), Column("c", "list<int>")])
+    assert sorted(schema._lazy_id_to_field) == list(range(1, 9))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -146,6 +165,12 @@ def test_what_a_list_or_map_holds_may_be_null() -> None:
         "map<string>",
         "map<string,int,int>",
         "map<string,>",
+        "struct<>",
+        "struct<a>",
+        "struct<a int>",
+        "struct<a: int, b>",
+        "struct<a: varchar>",
+        "struct<a: int,>",
         "map<varchar,int>",
         "map<int,varchar>",
         "fixed[x]",
@@ -239,8 +264,9 @@ def test_a_decimal_is_widened_only_when_each_value_stays_what_it_is(p1: int, s1:
 
 @pytest.mark.parametrize(
     "text",
-    ["list<string>", "list<list<int>>", "map<string,long>", "map<list<int>,map<int,string>>", "list<map<string,decimal(4,1)>>"],
-)
+    ["list<string>", "list<list<int>>", "map<string,long>", "map<list<int>,map<int,string>>", "list<map<string,decimal(4,1)>>",
+     "struct<a: int, b: struct<c: list<int>>>", "list<struct<a: int>>"],
+)  # fmt: skip
 def test_a_nested_type_is_itself_whatever_ids_the_catalog_gave(text: str) -> None:
     there = Schema(
         NestedField(1, "first", parse_type("map<string,list<int>>"), required=False),
@@ -257,6 +283,10 @@ def _renumbered(kind: IcebergType) -> IcebergType:
     if isinstance(kind, MapType):
         return MapType(
             kind.key_id + 700, _renumbered(kind.key_type), kind.value_id + 700, _renumbered(kind.value_type), value_required=False
+        )
+    if isinstance(kind, StructType):
+        return StructType(
+            *(NestedField(field.field_id + 700, field.name, _renumbered(field.field_type), required=False) for field in kind.fields)
         )
     return kind
 
@@ -275,6 +305,14 @@ def _renumbered(kind: IcebergType) -> IcebergType:
         ("list<int>", "map<int,int>"),
         ("map<int,list<int>>", "map<int,list<string>>"),
         ("map<list<int>,int>", "map<list<string>,int>"),
+        ("struct<a: int>", "struct<a: string>"),
+        ("struct<a: int>", "struct<b: int>"),
+        ("struct<a: int>", "struct<a: int, b: int>"),
+        ("struct<a: int, b: int>", "struct<a: int>"),
+        ("struct<a: int, b: long>", "struct<b: long, a: int>"),
+        ("struct<a: int, b: int>", "struct<a: int, b: string>"),
+        ("struct<a: int>", "list<int>"),
+        ("list<struct<a: int>>", "list<struct<a: long>>"),
     ],
 )
 def test_a_nested_type_does_not_become_another(old: str, new: str) -> None:
