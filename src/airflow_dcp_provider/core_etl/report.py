@@ -58,7 +58,7 @@ def message(line: str) -> str:
     if len(line) < _TERMINATION_BYTES:
         return f"{line}\n"
     result = json.loads(line[len(RESULT_PREFIX) :])
-    digest = {**result, "sinks": [], "sha256": hashlib.sha256(line.encode("ascii")).hexdigest()}
+    digest = {**result, "reads": [], "sinks": [], "sha256": hashlib.sha256(line.encode("ascii")).hexdigest()}
     for shortest in (500, 50):
         if result["error"]:
             digest["error"] = {key: text[:shortest] for key, text in result["error"].items()}
@@ -135,11 +135,11 @@ class Report:
     :param reads: the tables that the run reads, and at which snapshot; None for a table without one.
     """
 
-    reads: Dict[str, Optional[int]] = field(default_factory=dict)
     sinks: List[SinkResult] = field(default_factory=list)
     seconds: Dict[str, float] = field(default_factory=dict)
     error: Optional[DriverError] = None
     job: Optional[Job] = None
+    reads: Dict[str, Optional[int]] = field(default_factory=dict)
 
     def to_dict(self) -> Dict[str, Any]:
         """Return the report as the line's JSON."""
