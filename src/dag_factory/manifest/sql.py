@@ -235,7 +235,7 @@ class _Names:
 def _tables(
     tree: Any, sql: SqlText, catalogs: frozenset[str]
 ) -> tuple[list[TableRead], list[SqlProblem], list[QualifiedColumn], list[str]]:
-    """Return the tables below ``tree`` that no ``WITH`` defines, what is wrong, qualified columns, and the names of every ``WITH``."""
+    """Return the tables that no ``WITH`` defines, what is wrong, qualified columns, and the names of every ``WITH``."""
     tables: list[TableRead] = []
     problems: list[SqlProblem] = []
     qualified: list[QualifiedColumn] = []
