@@ -44,6 +44,8 @@ def stdout(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What the driver writes from now on."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
+    # A logger that pytest does not record: half a character in a record cannot be sent between test processes.
+    monkeypatch.setattr(report, "LOG", logging.Logger("core_etl"))
     report.log_to_stdout()
     return stream
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from tests.support.airflow_database import lay_airflow_database
 from tests.support.manifests import broken, spark_job, write_folder
 
 pytestmark = pytest.mark.airflow
+
+HOSTILE = Path(__file__).parents[2] / "hostile" / "cases"
 
 
 class Deployment:
@@ -98,3 +101,29 @@ def test_a_broken_manifest_comes_and_goes_and_takes_no_other_down(deployment: De
     assert deployment.dags_in_database()["good"] == ("loader.py", False)
     # What did not change has no new version, whatever happened around it.
     assert deployment.versions_of("good") == 1
+
+
+def test_odd_files_are_import_errors_and_take_no_other_down(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path)
+    write_folder(deployment.dags, {f"good{number}.yaml": spark_job(f"good{number}") for number in range(3)})
+    for number, name in enumerate(
+        [b"\xff\xfe.yaml", b"line\nbreak.yaml", b"\x1b[31m.yaml", b"/".join([b"x" * 200] * 5) + b"/long.yaml"]
+    ):
+        path = deployment.dags / os.fsdecode(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(spark_job(f"odd{number}"))
+    os.mkfifo(deployment.dags / "pipe.yaml")
+    (deployment.dags / "circle.yaml").symlink_to("circle.yaml")
+    with (deployment.dags / "sparse.yaml").open("wb") as file:
+        file.truncate(8 * 1024**3)
+    for case in ("nul-owner", "long-owner", "big-integer", "date-out-of-range", "escape-in-description"):
+        shutil.copy(HOSTILE / f"{case}.yaml", deployment.dags)
+    deployment.process()
+    assert deployment.dags_in_database() == {f"good{number}": ("loader.py", False) for number in range(3)}
+    errors = deployment.import_errors()
+    assert len(errors) == 12
+    assert all(
+        any(code in text for code in ("DCP101", "DCP102", "DCP123", "DCP124", "DCP125", "DCP128", "DCP133"))
+        for text in errors.values()
+    )
+    assert all(char.isprintable() or char == "\n" for name, text in errors.items() for char in name + text)
