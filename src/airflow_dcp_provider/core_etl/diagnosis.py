@@ -178,18 +178,7 @@ _GONE = _Rule(
 _OPTIONS = _Rule(
     "DCP394",
     EXIT_USER,
-    (
-        "DateTimeException",
-        "IllegalArgumentException",
-        "IllegalCharsetNameException",
-        "NumberFormatException",
-        "PatternSyntaxException",
-        "SparkIllegalArgumentException",
-        "SparkRuntimeException",
-        "SparkUpgradeException",
-        "TextParsingException",
-        "UnsupportedCharsetException",
-    ),
+    ("IllegalCharsetNameException", "PatternSyntaxException", "TextParsingException", "UnsupportedCharsetException"),
     r"flag can be true or false|\.TextParsingException: ",
     "correct the source's `options`, its `type` or the file; Spark names what it does not understand",
 )
@@ -230,7 +219,10 @@ def diagnose(chain: Sequence[Throwable], where: str, reading: bool = False) -> D
     :param where: what was being done, to begin the sentence, for example ``transformation `daily` ``.
     :param reading: whether a source was being read; then a missing table is the table's fault (exit 21), else the SQL's (20).
     """
-    rules = (*_RULES, _NOT_OFFERED, _MISSING, _ANALYSIS, _OPTIONS) if reading else (*_RULES, _NOT_OFFERED, _ANALYSIS, _GONE, _DATA)
+    if reading:
+        rules: Tuple[_Rule, ...] = (*_RULES, _NOT_OFFERED, _MISSING, _ANALYSIS, _DATA, _OPTIONS)
+    else:
+        rules = (*_RULES, _NOT_OFFERED, _ANALYSIS, _GONE, _DATA)
     for rule in rules:
         link = rule.find(chain)
         if link is not None:

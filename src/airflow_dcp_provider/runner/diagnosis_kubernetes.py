@@ -33,7 +33,9 @@ _VAGUE = frozenset({"DCP340", "DCP341", "DCP342", "DCP349", "DCP350"})
 
 #: Kinds of the driver's own codes; they say more than the exit code, which a wrapper may have changed.
 KIND_OF_CODE = {
-    **dict.fromkeys((f"DCP3{number}" for number in (*range(20, 32), 44)), FailureKind.USER),
+    **dict.fromkeys((f"DCP3{number}" for number in (*range(20, 32), 44, 45)), FailureKind.USER),
+    **dict.fromkeys(("DCP332", "DCP334", "DCP390", "DCP391", "DCP393", "DCP394", "DCP395"), FailureKind.USER),
+    "DCP333": FailureKind.PLATFORM,
     **dict.fromkeys(("DCP335", "DCP336", "DCP337", "DCP342", "DCP348", "DCP349"), FailureKind.PLATFORM),
     **dict.fromkeys(("DCP340", "DCP341"), FailureKind.RESOURCES),
 }

@@ -1,10 +1,15 @@
 """Whose fault a chain of Java exceptions is, and what of its words is kept."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from airflow_dcp_provider.core_etl import diagnosis
 from airflow_dcp_provider.core_etl.diagnosis import Throwable, diagnose, explained, is_conflict, is_unknown, shorten
 from airflow_dcp_provider.core_etl.faults import DriverError
 from airflow_dcp_provider.model.error_codes import all_codes
+from airflow_dcp_provider.runner.diagnosis_kubernetes import KIND_OF_CODE
 
 SPARK = "org.apache.spark.SparkException"
 ABORTED = (
@@ -73,6 +78,13 @@ def test_whose_fault_it_is(chain: list[tuple[str, str]], reading: bool, code: st
 )  # fmt: skip
 def test_sparks_words_are_kept_and_its_stack_is_not(message: str, short: str) -> None:
     assert shorten(Throwable(SPARK, message)) == short
+
+
+def test_a_cluster_knows_whose_fault_each_code_of_the_driver_is() -> None:
+    """By the numbers: what the driver itself raises, in any of its modules."""
+    folder = Path(diagnosis.__file__).parent
+    raised = {code for path in folder.glob("*.py") for code in re.findall(r'"(DCP3[2-9]\d)"', path.read_text(encoding="utf-8"))}
+    assert raised - set(KIND_OF_CODE) == set()
 
 
 class CommitFailedException(Exception):  # noqa: N818 -- the name is what counts
