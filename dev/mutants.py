@@ -259,6 +259,7 @@ def _run_tests(finder: _OneModule | None, tests: Sequence[str], loaded: Path | N
             sys.meta_path.insert(0, finder)
         import pytest
 
+        _let_hypothesis_only_find()
         # A fixed seed: whether a mutant survives must not depend on the run.
         options = [
             "-x",
@@ -281,6 +282,15 @@ def _run_tests(finder: _OneModule | None, tests: Sequence[str], loaded: Path | N
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def _let_hypothesis_only_find() -> None:
+    """Spare the time in which Hypothesis makes an example smaller that nobody will read."""
+    with contextlib.suppress(ImportError):
+        from hypothesis import Phase, settings
+
+        settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate], database=None, deadline=None)
+        settings.load_profile("mutants")
 
 
 def _load_what_tests_load(names: Sequence[str]) -> None:
