@@ -35,5 +35,5 @@ def test_the_file_is_refused_and_its_neighbour_is_not(tmp_path: Path, name: str,
     assert list(compiled.errors) == [f"{name}.yaml"]
     error = compiled.errors[f"{name}.yaml"]
     assert isinstance(error, ManifestError)
-    found = [(problem.code, problem.position.line if problem.position else 0) for problem in error.problems]
-    assert (code, line) in found
+    places = [(problem.code, problem.position.line if problem.position else 0) for problem in error.problems]
+    assert (code, line) in places

@@ -26,7 +26,7 @@ def sql_literal(value: Any) -> str:
     if isinstance(value, list | tuple):
         if not value:
             raise TemplateFault(
-                "an empty list has no SQL literal: `IN ()` is no SQL",
+                "an empty list has no SQL literal: `IN ()` is not SQL",
                 code="DCP155",
                 hint="leave the condition out with {% if %} when it is empty",
             )

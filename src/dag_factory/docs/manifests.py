@@ -89,6 +89,16 @@ def _sections(path: str, schema: Schema, root: Schema) -> Iterator[_Section]:
         inner, suffix = _map_in(field, root)
         if inner and any(_fields(inner, root)) and not _is_repetition(path, name):
             yield from _sections(f"{path}.{name}{suffix}".lstrip("."), inner, root)
+        values = _values_of(field, root)
+        if values and not _is_repetition(path, name):
+            yield from _sections(f"{path}.{name}.<name>".lstrip("."), values, root)
+
+
+def _values_of(field: Schema, root: Schema) -> Schema | None:
+    """Return what the values of a map with names of the author's own are, where they may be maps with fields."""
+    values = field.get("additionalProperties")
+    followed = _followed(values, root) if isinstance(values, Mapping) else {}
+    return followed if "object" in _types(followed) and any(_fields(followed, root)) else None
 
 
 def _is_repetition(path: str, name: str) -> bool:

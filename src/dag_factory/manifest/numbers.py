@@ -31,8 +31,8 @@ def check_numbers(root: Node, schema: Mapping[str, Any], problems: Problems) -> 
     definitions: Mapping[str, Any] = schema.get("$defs", {})
     waiting: list[tuple[Node, Any]] = [(root, schema)]
     while waiting:
-        node, found = waiting.pop()
-        part = _followed(found, definitions)
+        node, rule = waiting.pop()
+        part = _followed(rule, definitions)
         if isinstance(node.value, dict):
             fields, others = part.get("properties", {}), part.get("additionalProperties")
             waiting += [(value, fields.get(name, others)) for name, value in node.value.items()]

@@ -113,7 +113,7 @@ class SqlReading:
 def read_query(sql: NeutralSql, catalogs: frozenset[str] = frozenset()) -> SqlReading:
     """Return what a transformation's query says; equal texts are read once.
 
-    :param catalogs: names of catalogs, by which ``catalog.database.files`` is told from a metadata table of ``database.table``.
+    :param catalogs: names of catalogs, which tell ``catalog.database.files`` from a metadata table of ``database.table``.
     """
     if sum(len(text.text) for text in sql.texts) > 2 * MAX_SQL:
         message = f"with every branch of its templates, the SQL has more than {2 * MAX_SQL} characters"
@@ -148,13 +148,13 @@ def _read(sql: SqlText, catalogs: frozenset[str]) -> SqlReading:
         text = f"the SQL is {_kind(tree)}, and a transformation is a query"
         return SqlReading((SqlProblem("DCP145", text, "write a SELECT; tables are written by sinks", sql.origin(0)),))
     try:
-        return _said(tree, sql, catalogs)
+        return _query_reading(tree, sql, catalogs)
     except RecursionError:
         # Long chains of operators are read in a loop, but some of their properties one below the other.
         return SqlReading((too_deep(),))
 
 
-def _said(tree: Any, sql: SqlText, catalogs: frozenset[str]) -> SqlReading:
+def _query_reading(tree: Any, sql: SqlText, catalogs: frozenset[str]) -> SqlReading:
     """Return what a query says, from its syntax tree."""
     tables, problems, qualified, with_names = _tables(tree, sql, catalogs)
     columns = _columns(tree, sql)
@@ -235,7 +235,7 @@ class _Names:
 def _tables(
     tree: Any, sql: SqlText, catalogs: frozenset[str]
 ) -> tuple[list[TableRead], list[SqlProblem], list[QualifiedColumn], list[str]]:
-    """Return every table below ``tree`` that is no name of a ``WITH``, what is wrong, qualified columns, and names of ``WITH``."""
+    """Return the tables that no ``WITH`` defines, what is wrong, qualified columns, and the names of every ``WITH``."""
     tables: list[TableRead] = []
     problems: list[SqlProblem] = []
     qualified: list[QualifiedColumn] = []
@@ -250,11 +250,11 @@ def _tables(
             if (column := _qualified_column(node, sql)) is not None:
                 qualified.append(column)
         elif isinstance(node, exp.Table):
-            found = _table(node, names, sql, catalogs)
-            if isinstance(found, SqlProblem):
-                problems.append(found)
-            elif found:
-                tables.append(found)
+            table = _table(node, names, sql, catalogs)
+            if isinstance(table, SqlProblem):
+                problems.append(table)
+            elif table:
+                tables.append(table)
         with_clause = node.args.get("with_") or node.args.get("with")
         if isinstance(with_clause, exp.With):
             ctes = with_clause.expressions
@@ -307,7 +307,7 @@ def _function_problem(node: exp.Table, sql: SqlText) -> SqlProblem | None:
     ).lower()
     if name in _TABLE_FUNCTIONS:
         return None
-    message = f"the table function `{name}` is not offered" if name else "what stands after FROM is no table, view or query"
+    message = f"the table function `{name}` is not offered" if name else "what stands after FROM is not a table, view or query"
     place = function.meta.get("start") if isinstance(function, exp.Expression) else None
     offset = None if place is None else sql.origin(place)
     return SqlProblem("DCP159", message, f"table functions are: {', '.join(sorted(_TABLE_FUNCTIONS))}", offset)

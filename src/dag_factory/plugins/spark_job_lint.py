@@ -15,7 +15,7 @@ from dag_factory.plugins.spark_job import query_text, sink_input
 
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 
-#: The most sinks of which it is said that their input is not there.
+#: The most sinks that are reported because their input does not exist.
 _MAX_UNKNOWN = 20
 
 

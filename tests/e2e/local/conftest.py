@@ -82,7 +82,7 @@ with DAG("sweep_now", schedule=None, start_date=datetime(2024, 1, 1), is_paused_
 #: Keeps Spark busy for about `seconds` of the trigger form's parameters, not at all without them. SQL cannot sleep.
 SLEEPY = (
     "SELECT 1 AS id, '{{ params.parameters.word | default(\"none\") }}' AS word, "
-    "(SELECT count(*) FROM range(0, {{ (params.parameters.seconds | default(0) * 2000000) | sql }}, 1, 1) "
+    "(SELECT count(*) FROM range(0, {{ (params.parameters.seconds | default(0) * 1500000) | sql }}, 1, 1) "
     "WHERE sha2(CAST(id AS STRING), 256) = '') AS slept"
 )
 

@@ -115,6 +115,6 @@ def test_a_number_is_read_back(value: float) -> None:
 @given(st.lists(st.one_of(st.none(), st.booleans(), st.text(max_size=9), st.dates()), min_size=1, max_size=9))
 def test_a_list_has_as_many_items_in_sql(value: list[Any]) -> None:
     tree = sqlglot.parse_one(f"SELECT 1 FROM t WHERE a IN {sql_literal(value)}", dialect="spark")
-    found = tree.find(exp.In)
-    assert found is not None
-    assert len(found.expressions) == len(value)
+    within = tree.find(exp.In)
+    assert within is not None
+    assert len(within.expressions) == len(value)
