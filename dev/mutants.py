@@ -45,11 +45,17 @@ SUITES: dict[str, tuple[str, ...]] = {
     f"{CORE}/shape.py": (f"{UNIT}/test_shape.py", f"{UNIT}/test_placing.py"),
     f"{CORE}/proof.py": (f"{UNIT}/test_summary.py",),
     f"{CORE}/spec.py": (f"{UNIT}/test_spec.py", f"{UNIT}/test_spec_rules.py"),
+    f"{CORE}/partition_values.py": (f"{UNIT}/test_conditions.py",),
+    f"{CORE}/measure.py": (f"{UNIT}/test_measure_rules.py",),
+    f"{CORE}/write.py": (f"{UNIT}/test_write_rules.py", f"{UNIT}/test_shape.py"),
     f"{CORE}/commits.py": (f"{UNIT}/test_commits.py", f"{UNIT}/test_commit_waits.py"),
 }
 
 #: Where the rest of a module works on Spark: the functions that only decide.
-FUNCTIONS: dict[str, tuple[str, ...]] = {}
+FUNCTIONS: dict[str, tuple[str, ...]] = {
+    f"{CORE}/measure.py": ("_check", "needs_partitions", "release"),
+    f"{CORE}/write.py": ("_partitions", "_replaces_when_empty", "already_done", "merge_condition", "merge_statement"),
+}
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
@@ -253,6 +259,7 @@ def _run_tests(finder: _OneModule | None, tests: Sequence[str], loaded: Path | N
             sys.meta_path.insert(0, finder)
         import pytest
 
+        _let_hypothesis_only_find()
         # A fixed seed: whether a mutant survives must not depend on the run.
         options = [
             "-x",
@@ -275,6 +282,15 @@ def _run_tests(finder: _OneModule | None, tests: Sequence[str], loaded: Path | N
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def _let_hypothesis_only_find() -> None:
+    """Spare the time in which Hypothesis makes an example smaller that nobody will read."""
+    with contextlib.suppress(ImportError):
+        from hypothesis import Phase, settings
+
+        settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate], database=None, deadline=None)
+        settings.load_profile("mutants")
 
 
 def _load_what_tests_load(names: Sequence[str]) -> None:

@@ -108,6 +108,7 @@ _RULES = (
         "DCP335",
         EXIT_PLATFORM,
         ("CommitFailedException", "CommitStateUnknownException"),
+        r"Table UUID does not match",
         hint="other writers keep changing the same table; run again, or let them run one after the other",
     ),
     _Rule(

@@ -12,7 +12,7 @@ from pyspark.sql.types import StructType
 from .catalogs import load_catalog
 from .column_types import ddl
 from .diagnosis import throwables
-from .proof import ATTEMPT, EMPTIES_FOR, EXECUTION_ID, RUN, Snapshot
+from .proof import ATTEMPT, EMPTIES_FOR, EXECUTION_ID, RUN, Snapshot, deleted_rows
 from .shape import TargetColumn
 from .spec import Job, Sink, identifier, writing_alias
 
@@ -84,7 +84,7 @@ class Table:
             if summary.get(EXECUTION_ID) == execution_id and summary.get(RUN) == run:
                 break
             if summary.get(EMPTIES_FOR) == execution_id:
-                rows += int(summary.get("deleted-records") or 0)
+                rows += deleted_rows(dict(summary))
             java = self._parent(java)
         return rows
 

@@ -42,8 +42,12 @@ class Snapshot:
 
 
 def deleted_rows(summary: Mapping[str, str]) -> int:
-    """Return how many rows a write removed, with those of the snapshot that made room for it."""
-    return int(summary.get("deleted-records", 0)) + int(summary.get(EMPTIED_ROWS, 0))
+    """Return how many rows a write removed, with those of the snapshot that made room for it.
+
+    A row that a delete file names is gone from then on. Iceberg counts it among a data file's records all the same.
+    """
+    marked = int(summary.get("added-position-deletes", 0)) - int(summary.get("removed-position-deletes", 0))
+    return max(int(summary.get("deleted-records", 0)) + marked, 0) + int(summary.get(EMPTIED_ROWS, 0))
 
 
 def summary(job: Job, sink: Sink, partition: str, rows: int, partitions: Sequence[Partition] = ()) -> Dict[str, str]:

@@ -51,8 +51,8 @@ def _proof(snapshot: SnapshotInfo, identifier: tuple[str, str], alias: str, sink
         partition=str(summary.get(keys.PARTITION, "")),
         rows=_number(summary, keys.ROWS),
         added_rows=_number(summary, "added-records"),
-        deleted_rows=_number(summary, "deleted-records") + _number(summary, keys.EMPTIED_ROWS),
-        total_rows=_number(summary, "total-records") if "total-records" in summary else None,
+        deleted_rows=_deleted_rows(summary),
+        total_rows=_total_rows(summary),
         committed_at=snapshot.committed_at,
         partitions=_partitions(summary.get(keys.PARTITIONS, "")),
     )
@@ -69,6 +69,19 @@ def _partitions(text: str) -> tuple[dict[str, str | None], ...]:
         for partition in found
     )
     return tuple(found) if usable else ()
+
+
+def _deleted_rows(summary: Mapping[str, str]) -> int:
+    """Return how many rows a write removed; those that a delete file names were gone before their data file went."""
+    marked = _number(summary, "added-position-deletes") - _number(summary, "removed-position-deletes")
+    return max(_number(summary, "deleted-records") + marked, 0) + _number(summary, keys.EMPTIED_ROWS)
+
+
+def _total_rows(summary: Mapping[str, str]) -> int | None:
+    """Return how many rows the table has then; None where nobody has counted them, as behind deletes by equality."""
+    if "total-records" not in summary or _number(summary, "total-equality-deletes"):
+        return None
+    return _number(summary, "total-records") - _number(summary, "total-position-deletes")
 
 
 def _number(summary: Mapping[str, str], key: str) -> int:

@@ -29,6 +29,7 @@ ABORTED = (
         ([("org.apache.hadoop.security.AccessControlException", "Permission denied: user=x")], True, "DCP331", 21),
         ([(SPARK, "x"), ("org.apache.iceberg.exceptions.ForbiddenException", "Forbidden: no")], False, "DCP331", 21),
         ([(SPARK, "Writing job aborted"), ("org.apache.iceberg.exceptions.CommitFailedException", "conflict")], False, "DCP335", 22),
+        ([("java.lang.IllegalStateException", "Table UUID does not match: current=a != refreshed=b")], False, "DCP335", 22),
         ([("org.apache.iceberg.exceptions.RESTException", "x"), ("java.net.ConnectException", "Connection refused")], True, "DCP336", 22),
         ([(SPARK, "Cannot find catalog plugin class for catalog 'p': org.apache.iceberg.spark.SparkCatalog")], True, "DCP337", 22),
         ([("org.apache.spark.sql.catalyst.parser.ParseException", "[PARSE_SYNTAX_ERROR] x")], True, "DCP321", 20),

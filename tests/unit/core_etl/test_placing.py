@@ -5,10 +5,33 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from pyspark.sql.types import ByteType, DataType, DecimalType, IntegerType, LongType, NullType, ShortType, StringType
+from pyspark.sql.types import (
+    ArrayType,
+    ByteType,
+    DataType,
+    DayTimeIntervalType,
+    DecimalType,
+    IntegerType,
+    LongType,
+    NullType,
+    ShortType,
+    StringType,
+    StructField,
+    StructType,
+)
 
 from airflow_dcp_provider.core_etl.faults import DriverError
-from airflow_dcp_provider.core_etl.shape import Placed, TargetColumn, check_partitions, declared, from_result, place, with_day
+from airflow_dcp_provider.core_etl.shape import (
+    Placed,
+    TargetColumn,
+    check_columns,
+    check_names,
+    check_partitions,
+    declared,
+    from_result,
+    place,
+    with_day,
+)
 from airflow_dcp_provider.core_etl.spec import Column, Sink
 
 SINK = Sink("out", "c", "d", "t", "result", partition_by=("ds",))
@@ -114,3 +137,37 @@ def test_other_partitions_are_refused(actual: list[str], by: tuple[str, ...], wo
     assert caught.value.code == "DCP326"
     assert words in caught.value.message
     check_partitions([], dataclasses.replace(SINK, partition_by=()))
+
+
+def test_names_that_differ_only_by_case_are_named() -> None:
+    with pytest.raises(
+        DriverError, match="the result `r` has columns whose names are equal, or differ only by case: `id`, `ID`"
+    ) as caught:
+        check_names([("id", LongType()), ("word", StringType()), ("ID", LongType())], SINK, "the result `r`")
+    assert caught.value.code == "DCP390"
+    check_names([("id", LongType()), ("word", StringType())], SINK, "the result `r`")
+
+
+def test_names_inside_of_a_column_are_looked_at_by_themselves() -> None:
+    inner = StructType([StructField("id", LongType()), StructField("x", LongType())])
+    check_names([("id", LongType()), ("s", ArrayType(inner)), ("t", inner)], SINK, "the result")
+    twice = StructType([StructField("a", LongType()), StructField("A", LongType())])
+    with pytest.raises(DriverError, match="`a`, `A`"):
+        check_names([("id", LongType()), ("s", ArrayType(twice))], SINK, "the result")
+
+
+def test_types_that_no_table_has_are_named_with_their_columns() -> None:
+    interval = DayTimeIntervalType()
+    columns = [("a", LongType()), ("b", interval), ("c", ArrayType(interval))]
+    with pytest.raises(DriverError, match="`b` is interval day to second; `c` is array<interval day to second>") as caught:
+        check_columns(columns, SINK, "the result `r`")
+    assert caught.value.code == "DCP393"
+    check_columns([("a", LongType()), ("d", ArrayType(StringType()))], SINK, "the result `r`")
+    with pytest.raises(DriverError, match="DCP390"):
+        check_columns([("a", LongType()), ("A", interval)], SINK, "the result `r`")
+
+
+def test_an_empty_array_has_no_type_either() -> None:
+    with pytest.raises(DriverError, match="`a` is NULL") as caught:
+        from_result([("a", ArrayType(NullType())), ("b", StringType())], SINK)
+    assert caught.value.code == "DCP322"

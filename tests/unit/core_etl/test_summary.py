@@ -7,7 +7,7 @@ import json
 import pytest
 
 from airflow_dcp_provider.core_etl import proof
-from airflow_dcp_provider.core_etl.proof import EMPTIES_FOR, partition_text, summary
+from airflow_dcp_provider.core_etl.proof import EMPTIES_FOR, NAMED_PARTITIONS, deleted_rows, named, partition_text, summary
 from airflow_dcp_provider.core_etl.spec import Job, Sink
 from airflow_dcp_provider.model import proof as reader
 
@@ -61,3 +61,31 @@ def test_partitions_are_kept_as_values_at_most_ten() -> None:
 def test_rows_deleted_by_both_commits_count() -> None:
     assert proof.deleted_rows({"deleted-records": "2", proof.EMPTIED_ROWS: "3"}) == 5
     assert proof.deleted_rows({}) == 0
+
+
+@pytest.mark.parametrize(
+    ("counts", "rows"),
+    [
+        ({}, 0),
+        ({"deleted-records": "3"}, 3),
+        # Marked by a delete file: gone from then on.
+        ({"added-position-deletes": "2", "added-records": "5"}, 2),
+        # Their data file goes, in which one row was marked before.
+        ({"deleted-records": "3", "removed-position-deletes": "1"}, 2),
+        # A delete file is written anew, with what it named before and one row more.
+        ({"added-position-deletes": "3", "removed-position-deletes": "2"}, 1),
+        # Delete files that name rows of files which are gone count for nothing.
+        ({"removed-position-deletes": "2"}, 0),
+        ({"deleted-records": "3", "dcp.emptied-rows": "4"}, 7),
+    ],
+)
+def test_a_row_is_deleted_once(counts: dict[str, str], rows: int) -> None:
+    assert deleted_rows(counts) == rows
+
+
+def test_partitions_are_listed_as_values_too() -> None:
+    values = [{"ds": "2013-01-05", "country": None}, *({"ds": str(number)} for number in range(10))]
+    listed = summary(JOB, SINK, "", 7, values)["dcp.partitions"]
+    assert json.loads(listed) == values[:NAMED_PARTITIONS]
+    assert "dcp.partitions" not in summary(JOB, SINK, "", 7)
+    assert named(values[0]) == "ds=2013-01-05/country=null"

@@ -10,6 +10,7 @@ from pyspark.sql.types import (
     ByteType,
     DataType,
     DateType,
+    DayTimeIntervalType,
     DecimalType,
     DoubleType,
     FloatType,
@@ -25,7 +26,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from airflow_dcp_provider.core_etl.column_types import change, parse_type, spell
+from airflow_dcp_provider.core_etl.column_types import change, ddl, field_names, is_stored, parse_type, parts, spell
 from airflow_dcp_provider.core_etl.faults import DriverError
 
 TYPES: dict[str, DataType] = {
@@ -158,3 +159,40 @@ def test_what_is_no_type_is_named(text: str) -> None:
 def test_the_innermost_wrong_type_is_named() -> None:
     with pytest.raises(DriverError, match="`wrong`"):
         parse_type("struct<a: list<wrong>>")
+
+
+# What a table is made from.
+
+NESTED = StructType(
+    [
+        StructField("a", ArrayType(StructType([StructField("x`y", IntegerType()), StructField("z", StringType())]))),
+        StructField("b", MapType(StringType(), StructType([StructField("c d", DecimalType(4, 1))]))),
+    ]
+)
+
+
+def test_a_type_in_a_statement_quotes_the_name_of_each_field() -> None:
+    assert ddl(NESTED) == "struct<`a`:array<struct<`x``y`:int,`z`:string>>,`b`:map<string,struct<`c d`:decimal(4,1)>>>"
+    assert ddl(ArrayType(LongType())) == "array<bigint>"
+    assert ddl(MapType(IntegerType(), LongType())) == "map<int,bigint>"
+    assert ddl(TimestampNTZType()) == "timestamp_ntz"
+
+
+def test_every_part_of_a_type_is_visited_once() -> None:
+    names = [type(part).__name__ for part in parts(NESTED)]
+    assert names == ["StructType", "ArrayType", "StructType", "IntegerType", "StringType", "MapType", "StringType", "StructType", "DecimalType"]  # fmt: skip
+    assert list(parts(LongType())) == [LongType()]
+
+
+def test_the_names_of_each_struct_are_a_group() -> None:
+    assert field_names(NESTED) == [["a", "b"], ["x`y", "z"], ["c d"]]
+    assert field_names(MapType(StringType(), ArrayType(StringType()))) == []
+
+
+@pytest.mark.parametrize("kind", [*TYPES.values(), NESTED])
+def test_types_that_a_table_stores(kind: DataType) -> None:
+    assert is_stored(kind)
+
+
+def test_types_that_no_table_stores() -> None:
+    assert not is_stored(DayTimeIntervalType())

@@ -1,0 +1,1 @@
+"""Random sequences of what happens to a table, against a model in plain Python."""
