@@ -68,8 +68,8 @@ def compiled(folder: Path, conf: str = "{}", text: bytes | None = None, sql: byt
     ],
 )
 def test_what_goes_to_spark_is_the_text_that_is_written(tmp_path: Path, written: str, text: str) -> None:
-    conf = compiled(tmp_path, f"{{spark.sql.x: {written}}}").jobs["local"].job.spark_conf
-    assert conf == {"spark.sql.x": text}
+    conf = compiled(tmp_path, f"{{spark.myapp.x: {written}}}").jobs["local"].job.spark_conf
+    assert conf == {"spark.myapp.x": text}
 
 
 def test_options_of_sources_are_texts_too(tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_a_hint_quotes_a_value_as_it_is_written(tmp_path: Path, written: str) ->
 
 
 def test_an_anchor_of_an_own_field_keeps_the_text(tmp_path: Path) -> None:
-    assert compiled(tmp_path, "{<<: *settings, spark.sql.x: 1}").jobs["local"].job.spark_conf == {
+    assert compiled(tmp_path, "{<<: *settings, spark.myapp.x: 1}").jobs["local"].job.spark_conf == {
         "spark.sql.shuffle.partitions": "010",
-        "spark.sql.x": "1",
+        "spark.myapp.x": "1",
     }
 
 
