@@ -97,7 +97,9 @@ def compare_table(
 
 def _compare_partitions(catalog: Catalog, identifier: tuple[str, str], layout: str, rows: Iterable[Row]) -> None:
     names = [name for name, _ in LAYOUTS[layout]]
-    counted = Counter({item.partition.lower(): item.rows for item in partitions(catalog, identifier)})
+    counted: Counter[str] = Counter()
+    for item in partitions(catalog, identifier):
+        counted[item.partition.lower()] += item.rows
     expected = Counter(
         "/".join(f"{name}={reference.spelled(value)}" for name, value in zip(names, row[2:], strict=True)) for row in rows
     )

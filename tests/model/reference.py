@@ -20,7 +20,7 @@ class Change:
 
     result: str
     rows: int = 0
-    partitions: frozenset[str] = frozenset()
+    partitions: tuple[str, ...] = ()
     added: int | None = None
     deleted: int | None = None
     #: For an append that was made before: the execution and attempt that made it.
@@ -33,7 +33,7 @@ class Table:
     """The rows of a table, or None while there is no table, and which runs have appended to it."""
 
     rows: list[Row] | None = None
-    appended: dict[str, tuple[str, int, int, frozenset[str]]] = field(default_factory=dict)
+    appended: dict[str, tuple[str, int, int, tuple[str, ...]]] = field(default_factory=dict)
 
     def write(self, write: Write) -> None:
         """Apply another writer's commit."""
@@ -88,7 +88,8 @@ def change(run: Run, layout: str, table: Table, rows: Rows[Row], run_name: str) 
     """Return what the run does to ``table`` when it commits ``rows``."""
     names = [name for name, _ in LAYOUTS[layout]]
     before = table.rows or []
-    partitions = frozenset(_spelled(names, partition_of(row)) for row in rows)
+    # Two partitions may be spelled alike: NULL and the text 'null'.
+    partitions = tuple(_spelled(names, partition) for partition in dict.fromkeys(map(partition_of, rows)))
     if run.mode == "append":
         if run_name in table.appended:
             execution, attempt, count, where = table.appended[run_name]
@@ -104,7 +105,7 @@ def change(run: Run, layout: str, table: Table, rows: Rows[Row], run_name: str) 
         return Change("no-change")
     kept = [row for row in before if not _is_replaced(row, names, rows, run.day)]
     if "ds" in names and not any(day_of(row[2 + names.index("ds")]) == run.day for row in rows):
-        partitions |= {f"ds={run.day}"}
+        partitions = (f"ds={run.day}", *partitions)
     return Change("written", len(rows), partitions, len(rows), len(before) - len(kept), after=(*kept, *rows))
 
 
