@@ -136,7 +136,8 @@ def test_nothing_is_written_when_one_of_two_sinks_is_wrong(lake: Lake) -> None:
         ),
         ("SELECT INTERVAL 1 MONTH AS took", "DCP393", "`took` is interval month"),
         ("SELECT array(INTERVAL 1 DAY) AS took", "DCP393", "`took`"),
-        ("SELECT make_interval(1) AS took", "DCP393", "took:interval"),
+        # Only newer PySparks know this type; elsewhere its Java text is all that there is.
+        ("SELECT make_interval(1) AS took", "DCP393", "interval"),
         ("SELECT 1 AS id, array() AS tags", "DCP322", "`tags`"),
         ("SELECT map() AS tags", "DCP322", "`tags`"),
         ("SELECT named_struct('a', NULL) AS tags", "DCP322", "`tags`"),
