@@ -142,7 +142,7 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
     "DCP153": ErrorCode("decimal without digits", "A bare `decimal` is decimal(38,18); write the digits that the column needs."),
     "DCP154": ErrorCode(
         "table cannot be found before the run",
-        "A template names the table, or an older version of it is asked for.",
+        "A template names the table, or an older version of a view is asked for.",
     ),
     "DCP155": ErrorCode(
         "not offered in templates",
