@@ -177,6 +177,10 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
         "SQL too large",
         "The SQL is longer, deeper or has more words than lint reads; the manifest reference states the limits.",
     ),
+    "DCP164": ErrorCode(
+        "parameter loses how it is written",
+        "A parameter keeps its type: `01234` is 1234 in a run, and `3.10` is 3.1. A text stands in quotes.",
+    ),
     "DCP165": ErrorCode("template does not parse", "A Jinja template has a mistake."),
     "DCP166": ErrorCode("name not defined in templates", "A template uses a name, filter or parameter that a run does not define."),
     "DCP167": ErrorCode(
