@@ -188,3 +188,25 @@ def test_a_long_text_cannot_be_named_again_and_again(tmp_path: Path) -> None:
     many: Any = ", ".join(["*text"] * 1000)
     file.write_text(f'x-text: &text "{"x" * 16_000}"\nx-list: [{many}]\n{file.read_text()}')
     assert codes_of(file) == {"DCP106"}
+
+
+@pytest.mark.parametrize(("kind", "path", "way"), every_way(PARAMETERS))
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("01234", "1234"), ("3.10", "3.1"), ("1e6", "1000000.0"), ("0x1F", ""), ("-0", "0"), ("[1, 007]", "7"), ("1_000", "")],
+)
+def test_a_parameter_that_is_another_number_than_it_looks_is_named(
+    tmp_path: Path, kind: str, path: tuple[str, ...], way: str, written: str, number: str
+) -> None:
+    result = compiled(place(tmp_path, kind, path, Raw(written), way))
+    assert result is not None
+    named = [problem.message for problem in result.warnings if problem.code == "DCP164"]
+    assert [f"is the number {number}," in message for message in named] == ([True] if number else [])
+
+
+@pytest.mark.parametrize("written", ["1234", "-3", "0.5", "0", '"01234"', "01:30", "1e3x", "true", "{type: number, default: 0.10}"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_parameter_that_is_what_it_looks_is_not_named(tmp_path: Path, kind: str, written: str) -> None:
+    result = compiled(place(tmp_path, kind, PARAMETERS[kind][0], Raw(written), "manifest"))
+    assert result is not None
+    assert [problem.code for problem in result.warnings] == []

@@ -142,7 +142,7 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
     "DCP153": ErrorCode("decimal without digits", "A bare `decimal` is decimal(38,18); write the digits that the column needs."),
     "DCP154": ErrorCode(
         "table cannot be found before the run",
-        "A template names the table, or an older version of it is asked for.",
+        "A template names the table, or an older version of a view is asked for.",
     ),
     "DCP155": ErrorCode(
         "not offered in templates",
@@ -176,6 +176,10 @@ MANIFEST_CODES: dict[str, ErrorCode] = {
     "DCP163": ErrorCode(
         "SQL too large",
         "The SQL is longer, deeper or has more words than lint reads; the manifest reference states the limits.",
+    ),
+    "DCP164": ErrorCode(
+        "parameter loses how it is written",
+        "A parameter keeps its type: `01234` is 1234 in a run, and `3.10` is 3.1. A text stands in quotes.",
     ),
     "DCP165": ErrorCode("template does not parse", "A Jinja template has a mistake."),
     "DCP166": ErrorCode("name not defined in templates", "A template uses a name, filter or parameter that a run does not define."),

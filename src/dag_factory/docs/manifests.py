@@ -31,7 +31,8 @@ Fields that begin with `x-`, at the top of a manifest or of a section of `defaul
 
 Scalars follow YAML 1.2: only `true` and `false` are booleans, `on`, `no` and `2024-01-01` are texts. Where a field is a text that
 may look like a number (`sparkConf`, a source's `options`), the value is what is written: `3.10`, `01234`, `1e6` and `00` stay so,
-and `True` becomes Spark's `true`. Other fields that are texts want such a value in quotes. Parameters keep their types.
+and `True` becomes Spark's `true`. Other fields that are texts want such a value in quotes. Parameters keep
+their types: `01234` is the number 1234 there, which is a warning.
 
 Every text, number and file has bounds, since each ends up in databases, logs and pages:
 

@@ -43,7 +43,8 @@ _SQL = """\
 ### SQL
 
 A transformation is one query. In a SparkJob it reads sources and earlier transformations by their names, in a derived dataset
-tables as `database.table`; of a table also its metadata, as `database.table.snapshots`. Table names are written out: a template may
+tables as `database.table`, also as they were (`VERSION AS OF`). In both it reads the metadata of these tables, as
+`database.table.snapshots`. Table names are written out: a template may
 choose between names in the branches of an `{% if %}`, or take them from a list that stands in the template, not from a parameter.
 Files are read by sources and not by SQL, and what would run code on the driver is refused: `reflect`, `java_method`,
 `TRANSFORM ... USING`, `IDENTIFIER(...)`, and variables of Spark (`${...}`)."""

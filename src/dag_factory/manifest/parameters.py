@@ -8,7 +8,7 @@ from dag_factory.manifest.problems import Problems
 
 
 def check_parameters(parameters: Node | None, problems: Problems) -> None:
-    """Record DCP192 for a declaration that makes no sense, and for values that no run can have."""
+    """Record DCP192 for a declaration that makes no sense and for values that no run can have, and DCP164 for changed texts."""
     if parameters is None:
         return
     for name, node in parameters.fields.items():
@@ -20,5 +20,16 @@ def check_parameters(parameters: Node | None, problems: Problems) -> None:
         if fault:
             hint = "for example limit: {type: integer, default: 10, minimum: 1}"
             problems.add("DCP192", f"the parameter `{name[:100]}` {fault}", node.key_position, hint)
+        if not node.is_map:
+            _check_numbers(name, node, problems)
     if fault := size_fault(parameters.plain()):
         problems.add("DCP192", f"the parameters {fault}", parameters.position)
+
+
+def _check_numbers(name: str, parameter: Node, problems: Problems) -> None:
+    """Record DCP164, a warning, for each number that a run sees otherwise than it is written: `01234` is 1234."""
+    for node in parameter.everything():
+        if isinstance(node.value, int | float) and not isinstance(node.value, bool) and node.written != str(node.value):
+            text = f"the parameter `{name[:100]}` is the number {node.value}, and not the text `{node.written}`"
+            hint = f'where a text is meant, put it in quotes: "{node.written}"; else write {node.value}'
+            problems.add("DCP164", text, node.position, hint, severity="warning")

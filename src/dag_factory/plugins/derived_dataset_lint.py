@@ -86,9 +86,6 @@ def _check_tables(query: queries.Query, manifest: ResolvedManifest, problems: Pr
         elif not table.database:
             text = f"`{table.table}` has no database"
             problems.add("DCP147", text, place, f"write <database>.{table.table}, or define it in a WITH")
-        elif table.versioned:
-            text = f"an older version of `{table.full_name}` cannot be read here"
-            problems.add("DCP154", text, place, "read the table as it is")
         elif not all(is_identifier(part) for part in (table.catalog or "c", table.database, table.table)):
             problems.add("DCP137", f"`{table.full_name}` is no name of an Iceberg table", place, "write database.table")
 

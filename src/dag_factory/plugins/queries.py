@@ -11,12 +11,15 @@ from airflow_dcp_provider.model.errors import Position
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, hint_for
 from dag_factory.manifest.resolved import ResolvedManifest
-from dag_factory.manifest.sql import SqlReading, TableRead, read_condition, read_query
+from dag_factory.manifest.sql import METADATA_TABLES, SqlReading, TableRead, read_condition, read_query
 from dag_factory.manifest.sql_templates import neutral_sql, unquoted_dates, written_values
 
 #: The most unknown names that are reported of one query, and the most names among which a near one is looked for.
 _MAX_REPORTED = 20
 MAX_CANDIDATES = 500
+
+#: Catalog alias, database and table.
+TableName = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,16 @@ def _as_literal(template: str) -> str:
     return f"{{{{ {expression if simple else f'({expression})'} | sql }}}}"
 
 
-def check_views(queries: tuple[Query, ...], sources: Collection[str], manifest: ResolvedManifest, problems: Problems) -> None:
+def check_views(
+    queries: tuple[Query, ...], sources: Mapping[str, TableName | None], manifest: ResolvedManifest, problems: Problems
+) -> None:
     """Record what transformations read that is not there for them.
 
-    :param sources: names of the sources.
-    :param problems: gets DCP141 for an unknown view, DCP142 for a cycle, DCP143 for a view that is made later and DCP146 for a
-        table that is read past the sources.
+    :param sources: names of the sources, with the table of each that has one.
+    :param problems: gets DCP141 for an unknown view, DCP142 for a cycle, DCP143 for a view that is made later, DCP146 for a table
+        that is read past the sources and DCP154 for an older version of a view.
     """
+    declared = set(sources.values())
     names = [query.name.text for query in queries]
     made: dict[str, int] = {}
     for number, name in enumerate(names):
@@ -117,7 +123,9 @@ def check_views(queries: tuple[Query, ...], sources: Collection[str], manifest: 
         reported = 0
         for table in query.tables:
             name = table.table.lower()
-            if not table.dynamic and not table.database and (name in read_first or made.get(name, number) < number):
+            is_view = not table.database and (name in read_first or made.get(name, number) < number)
+            of_source = (table.catalog or manifest.settings.default_catalog, table.database, table.table) in declared
+            if not table.dynamic and ((is_view and not table.versioned) or (table.metadata and of_source)):
                 continue
             place = query.place(table.start, manifest)
             reported += 1
@@ -129,7 +137,10 @@ def check_views(queries: tuple[Query, ...], sources: Collection[str], manifest: 
                 check_dynamic(query, table, manifest, problems)
             elif table.database:
                 text = f"`{table.full_name}` is read past the sources, which are what a SparkJob's SQL reads"
-                problems.add("DCP146", text, place, f"declare it in `sources` and read it by its name: {_source_line(table)}")
+                problems.add("DCP146", text, place, _past_sources_hint(table, sources))
+            elif is_view:
+                text = f"`{table.table}` is a view, which has no older versions"
+                problems.add("DCP154", text, place, "read the view as it is")
             elif name not in made:
                 hint = (
                     hint_for(table.table, known, "there are")
@@ -156,6 +167,16 @@ def _out_of_order(reader: str, read_name: str, circles: Collection[str]) -> tupl
         text = f"`{reader}` reads `{read_name}`, which reads `{reader}` again: a cycle"
         return "DCP142", text, "break the circle; each transformation may read those before it"
     return "DCP143", f"`{reader}` reads `{read_name}`, which is made after it", f"move `{read_name}` before `{reader}`"
+
+
+def _past_sources_hint(table: TableRead, sources: Mapping[str, TableName | None]) -> str:
+    if table.metadata:
+        return f"declare the table itself in `sources`: {_source_line(table)}"
+    if not table.catalog and table.table.lower() in METADATA_TABLES:
+        view = {name.lower(): source for name, source in sources.items()}.get(table.database.lower())
+        if view is not None:
+            return f"write the table's own name in front of it: {'.'.join((*view, table.table))}"
+    return f"declare it in `sources` and read it by its name: {_source_line(table)}"
 
 
 def _source_line(table: TableRead) -> str:

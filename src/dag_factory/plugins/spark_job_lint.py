@@ -80,7 +80,8 @@ def _check_connections(job: Node, found: tuple[queries.Query, ...], manifest: Re
     sources, steps, sinks = (_items(job, name) for name in ("sources", "transformations", "sinks"))
     source_names = tuple(source.fields["name"].text for source in sources)
     if len(found) == len(steps):
-        queries.check_views(found, source_names, manifest, problems)
+        tables = {source.fields["name"].text: _table_of(source, manifest) for source in sources}
+        queries.check_views(found, tables, manifest, problems)
     step_names = tuple(step.fields["name"].text for step in steps)
     columns = {query.name.text: query.columns for query in found}
     unknown = 0
@@ -90,6 +91,14 @@ def _check_connections(job: Node, found: tuple[queries.Query, ...], manifest: Re
             problems.add("DCP149", text, sink.position, "correct those that are listed first")
             break
         unknown += not _check_input(sink, step_names, source_names, columns, problems)
+
+
+def _table_of(source: Node, manifest: ResolvedManifest) -> queries.TableName | None:
+    """Return the full name of an Iceberg source's table, or None for files."""
+    fields = source.plain()
+    if fields.get("type", "iceberg") != "iceberg":
+        return None
+    return fields.get("catalog", manifest.settings.default_catalog), fields.get("database", ""), fields.get("table", "")
 
 
 def _items(job: Node, name: str) -> tuple[Node, ...]:

@@ -110,6 +110,14 @@ def test_names_of_columns_are_equal_whatever_their_case(compile_files: Compile) 
     assert compiled.jobs["local"].job.core_etl.job.sinks[0].partition_by == ("DS",)
 
 
+@pytest.mark.parametrize("version", ["VERSION AS OF 7", "VERSION AS OF 'audited'", "TIMESTAMP AS OF '2013-01-05'"])
+def test_an_older_version_of_a_table_may_be_read(compile_files: Compile, version: str) -> None:
+    sql = f"SELECT o.order_id FROM datalake.raw_orders {version} AS o JOIN datalake.raw_orders n ON n.order_id = o.order_id"
+    compiled = compile_files({"orders.yaml": DATASET, "q.sql": sql})
+    assert compiled is not None
+    assert [source.table for source in compiled.jobs["local"].job.core_etl.job.sources] == ["raw_orders"]
+
+
 @pytest.mark.parametrize("name", ['"a\\0b"', "x" * 5000, '"."', '"../"', "/etc", '"q.sql/x"', '" "'])
 def test_what_cannot_be_a_file_is_a_problem(compile_files: Compile, name: str) -> None:
     with pytest.raises(ManifestError) as caught:

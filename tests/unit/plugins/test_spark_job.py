@@ -7,7 +7,7 @@ import pytest
 from airflow_dcp_provider.model.errors import ManifestError, Position
 from airflow_dcp_provider.model.job import EngineSpec, ExecutorResources, RetryPolicy, Sink, Source
 from airflow_dcp_provider.runner.identity import job_fingerprint
-from dag_factory.compiled import CompileSettings, compile_manifest
+from dag_factory.compiled import CompiledManifest, CompileSettings, compile_manifest
 from dag_factory.plugins.registry import load_registry
 from dag_factory.primitives.capabilities import ActualState, Creatable, capability
 from dag_factory.primitives.model import AirflowDag, ContinuousJob, CoreEtlJob, IcebergTable
@@ -184,3 +184,44 @@ def test_a_primitive_without_a_capability_says_so(compile_files: Compile) -> Non
     for wanted in (ActualState, Creatable):
         with pytest.raises(CapabilityError, match="IcebergTable is not"):
             capability(table, wanted)
+
+
+def users_job(folder: Path, sql: str) -> CompiledManifest | None:
+    """Compile a job whose only table is `raw.users`."""
+    (folder / "job.yaml").write_text(
+        "apiVersion: dcp.example.com/v1\nkind: SparkJob\nmetadata: {name: about-users, team: team-a}\nspec:\n  coreEtl:\n"
+        "    jobSpec:\n      sources: [{name: users, database: raw, table: users}, {name: c, type: csv, path: /tmp/c.csv}]\n"
+        f'      transformations: [{{name: t, query: "{sql}"}}]\n      sinks: [{{name: t, database: d, table: about_users}}]\n'
+    )
+    return compile_manifest(folder / "job.yaml", folder, ("local",), CompileSettings())
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT snapshot_id FROM raw.users.snapshots",
+        "SELECT f.record_count FROM pedregal.raw.users.files f JOIN users ON true",
+    ],
+)
+def test_metadata_of_a_sources_table_is_read_by_the_tables_own_name(tmp_path: Path, sql: str) -> None:
+    compiled = users_job(tmp_path, sql)
+    assert compiled is not None
+    assert compiled.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("sql", "code", "hint"),
+    [
+        ("SELECT 1 AS a FROM users.snapshots", "DCP146", "write the table's own name in front of it: pedregal.raw.users.snapshots"),
+        (
+            "SELECT 1 AS a FROM raw.orders.snapshots",
+            "DCP146",
+            "declare the table itself in `sources`: {name: orders, database: raw, table: orders}",
+        ),
+        ("SELECT id FROM users VERSION AS OF 1", "DCP154", "read the view as it is"),
+    ],
+)
+def test_what_a_view_has_not_is_refused_with_what_to_write(tmp_path: Path, sql: str, code: str, hint: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        users_job(tmp_path, sql)
+    assert [(problem.code, problem.hint) for problem in caught.value.problems] == [(code, hint)]
