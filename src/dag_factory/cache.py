@@ -65,18 +65,18 @@ class FileStates:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root = str(root)
         self._known: dict[str, str] = {}
-        self._real_folders: dict[Path, Path] = {}
+        self._real_folders: dict[str, str] = {}
 
     def of(self, name: str) -> str:
         """Return a text that tells the file's present bytes and real place from all others, or :data:`ABSENT`."""
         known = self._known.get(name)
         if known is None:
-            known = self._known[name] = self._read(self._root / name)
+            known = self._known[name] = self._read(os.path.join(self._root, name))  # noqa: PTH118 - a `Path` costs more than the rest
         return known
 
-    def _read(self, path: Path) -> str:
+    def _read(self, path: str) -> str:
         try:
             # No more than can matter: a larger file is refused, whatever else it holds.
             content = read_beginning(path, MOST_BYTES + 1)
@@ -87,14 +87,15 @@ class FileStates:
             return f"unreadable {error.errno}"
         return f"{_digest(content)} {self._real_place(path)}"
 
-    def _real_place(self, path: Path) -> Path:
+    def _real_place(self, path: str) -> str:
         # A link that is turned to a file outside the folder is another input, even when the bytes are equal.
-        if path.is_symlink():
-            return path.resolve()
-        folder = self._real_folders.get(path.parent)
+        if os.path.islink(path):  # noqa: PTH114
+            return os.path.realpath(path)
+        parent, name = os.path.split(path)
+        folder = self._real_folders.get(parent)
         if folder is None:
-            folder = self._real_folders[path.parent] = path.parent.resolve()
-        return folder / path.name
+            folder = self._real_folders[parent] = os.path.realpath(parent)
+        return os.path.join(folder, name)  # noqa: PTH118
 
 
 class ManifestCache:
@@ -142,8 +143,14 @@ class ManifestCache:
 
     def begin(self, name: str) -> Compilation:
         """Note the state of the files that matter for a manifest, before it is compiled."""
+        return self.begin_all([name])[name]
+
+    def begin_all(self, names: Iterable[str]) -> dict[str, Compilation]:
+        """Note the same for several manifests that are compiled next; a file that matters for all of them is read once."""
         states = FileStates(self._root)
-        return Compilation(name, {file: states.of(file) for file in own_inputs(name)}, time.time())
+        inputs = {name: {file: states.of(file) for file in own_inputs(name)} for name in names}
+        moment = time.time()
+        return {name: Compilation(name, each, moment) for name, each in inputs.items()}
 
     def put(
         self,
@@ -302,7 +309,8 @@ def own_inputs(name: str) -> list[str]:
 def read_checked(path: Path) -> dict[str, Any] | None:
     """Return the JSON object in a file that :func:`write_checked` wrote, or None when it is absent, damaged or unreadable."""
     try:
-        digest, _, payload = path.read_bytes().partition(b"\n")
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - read thousands of times
+            digest, _, payload = file.readall().partition(b"\n")
         if digest.decode("ascii", "replace") != _digest(payload):
             return None
         data = json.loads(payload)
@@ -316,9 +324,13 @@ def write_checked(path: Path, data: Mapping[str, Any]) -> None:
     payload = json.dumps(data, separators=(",", ":")).encode()
     # No other writer has this name; a process that dies here leaves a file that the next one of its number replaces.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    content = _digest(payload).encode() + b"\n" + payload
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary.write_bytes(_digest(payload).encode() + b"\n" + payload)
+        try:
+            temporary.write_bytes(content)
+        except FileNotFoundError:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary.write_bytes(content)
         temporary.replace(path)
     except OSError:
         with contextlib.suppress(OSError):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_dcp_provider.model.errors import DcpError, ManifestError, Position, Problem
+from dag_factory.cache import own_inputs
 from dag_factory.guard import Budget, Note, Outcome, Stop, guarded
 from dag_factory.manifest.settings import CompileSettings
 from dag_factory.parts import DagParts, dag_parts
@@ -45,7 +46,7 @@ class Compiled:
     """What became of one manifest.
 
     :param parts: of its DAG; None, without an error, for a file that is not a manifest.
-    :param files: every file that was read, and ``absent`` those that were looked for in vain.
+    :param files: every file that was read besides :func:`~dag_factory.cache.own_inputs`, and ``absent`` those that are not there.
     :param keep: whether the outcome is the same until a file changes; else how many seconds it is worth, 0 for none.
     """
 
@@ -128,7 +129,7 @@ class ManifestCompiler:
         from dag_factory.compiled import compile_manifest
         from dag_factory.manifest.noted_files import NotedFiles
 
-        files = NotedFiles(self._root, self._settings, note)
+        files = NotedFiles(self._root, self._settings, note, known=frozenset(own_inputs(path)))
         return compile_manifest(self._root / path, self._root, self._environments, self._settings, files=files)
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from airflow_dcp_provider.model.errors import ManifestError, Position, Problem, UsageError
+from airflow_dcp_provider.model.json_ready import json_ready
 from airflow_dcp_provider.model.team_folders import allowed_teams
 from dag_factory.compiled import CompiledFolder, CompiledManifest, clashes, compile_manifest, faults_of
 from dag_factory.manifest.defaults import read_defaults
@@ -115,7 +116,7 @@ def _check_dag(manifest: CompiledManifest) -> None:
     :raises ManifestError: DCP185.
     """
     uris = {sink.asset_uri for job in manifest.jobs.values() for sink in job.job.core_etl.job.sinks}
-    texts = [*dag_faults(asdict(manifest.dag)), *asset_faults(sorted(uris))]
+    texts = [*dag_faults(json_ready(manifest.dag)), *asset_faults(sorted(uris))]
     if texts:
         where = Position(manifest.path, 1, 1)
         hint = "Airflow keeps these values in columns of its database; make them shorter or smaller"

@@ -137,7 +137,7 @@ class ManifestFolder:
     def _compile(self, paths: Sequence[str], deadline: float | None, *, in_order: bool = False) -> Generator[Compiled, None, None]:
         """Compile manifests, and keep what became of each."""
         self._has_compiled |= bool(paths)
-        begun = {path: self._cache.begin(path) for path in paths}
+        begun = self._cache.begin_all(paths)
         with closing(self._compiler.compile(paths, deadline=deadline, in_order=in_order)) as work:
             for each in work:
                 if each.error is None:

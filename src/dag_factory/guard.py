@@ -186,7 +186,7 @@ class _Child:
 
     def read(self) -> bool:
         """Read what is there; return whether there may be more."""
-        data = os.read(self.reader, 1 << 20)
+        data = os.read(self.reader, 1 << 16)
         self._buffer += data
         return bool(data)
 

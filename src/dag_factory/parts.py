@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_dcp_provider.model.json_ready import json_ready
 from dag_factory.primitives.model import AirflowDag
 
 if TYPE_CHECKING:
@@ -73,19 +73,18 @@ def dag_parts(compiled: CompiledManifest, deployment_environment: str) -> DagPar
     """
     deployed = compiled.jobs.get(deployment_environment)
     inlets, outlets = _asset_uris(deployed.job) if deployed else ((), ())
-    plain = {
-        "manifest_id": compiled.manifest_id,
-        "kind": compiled.kind,
-        "path": compiled.path,
-        "text": compiled.text,
-        "dag": asdict(compiled.dag),
-        "jobs": {name: job.to_dict() for name, job in compiled.jobs.items()},
-        "tables": {name: [asdict(table) for table in tables] for name, tables in compiled.tables.items()},
-        "inlets": inlets,
-        "outlets": outlets,
-    }
-    # Through JSON, so that a DAG is the same whether its parts were compiled just now or kept.
-    return DagParts.from_dict(json.loads(json.dumps(plain)))
+    # As JSON has it, so that a DAG is the same whether its parts were compiled just now or kept.
+    return DagParts(
+        manifest_id=compiled.manifest_id,
+        kind=compiled.kind,
+        path=compiled.path,
+        text=compiled.text,
+        dag=json_ready(compiled.dag),
+        jobs={name: job.to_dict() for name, job in compiled.jobs.items()},
+        tables={name: json_ready(tables) for name, tables in compiled.tables.items()},
+        inlets=inlets,
+        outlets=outlets,
+    )
 
 
 def _asset_uris(job: JobSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -34,6 +34,11 @@ def faults(value: Any, where: str = "") -> Iterator[str]:
 
     :param where: how the value is called.
     """
+    if not _is_sound(value):
+        yield from _named_faults(value, where)
+
+
+def _named_faults(value: Any, where: str) -> Iterator[str]:
     pending: list[tuple[str, Any, int]] = [(where, value, 0)]
     while pending:
         name, item, depth = pending.pop()
@@ -57,6 +62,32 @@ def faults(value: Any, where: str = "") -> Iterator[str]:
             pending += [(name, each, depth + 1) for each in item]
         else:
             yield f"{_called(name)} is a {type(item).__name__}, which is nothing that JSON has"
+
+
+def _is_sound(value: Any) -> bool:
+    """Whether there is surely no fault. Where there may be one it is looked for once more, with the names of its place."""
+    level = [value]
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is str:
+                if "\0" in item or not (item.isascii() or not _text_fault(item)):
+                    return False
+            elif kind is dict:
+                below += item
+                below += item.values()
+            elif kind is list or kind is tuple:
+                below += item
+            elif kind is int:
+                if not -_INT64 <= item < _INT64:
+                    return False
+            elif item is not None and kind is not bool and not (kind is float and math.isfinite(item)):
+                return False
+        if not below:
+            return True
+        level = below
+    return False
 
 
 def _called(name: str) -> str:

@@ -7,8 +7,10 @@ through XCom, the backend's own record and the rendered fields of a task.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from airflow_dcp_provider.model.json_ready import json_ready
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ class JobSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as JSON-ready values; :meth:`from_dict` reads it back to an equal value."""
-        plain: dict[str, Any] = _plain(self)
+        plain: dict[str, Any] = json_ready(self)
         return plain
 
     @classmethod
@@ -218,14 +220,3 @@ def _sink(data: Mapping[str, Any]) -> Sink:
             "columns": None if columns is None else tuple(Column(**column) for column in columns),
         }
     )
-
-
-def _plain(value: Any) -> Any:
-    # Not dataclasses.asdict: it copies every text, and this runs for each environment of each manifest.
-    if is_dataclass(value):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
-    if isinstance(value, dict | Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

@@ -73,16 +73,21 @@ def _merge_lists(base: Node, override: Node, problems: Problems) -> Node:
 
 def settled(node: Node, problems: Problems) -> Node:
     """Return ``node`` without markers: where nothing is inherited they remove in vain, which is recorded as DCP120."""
+    marked = any(type(each.value) is dict and REMOVE in each.value for each in node.everything())
+    return _settled(node, problems) if marked else node
+
+
+def _settled(node: Node, problems: Problems) -> Node:
     if node.is_map and REMOVE in node.fields:
         marker = node.fields[REMOVE]
         text = "nothing is inherited here that could be removed"
         problems.add("DCP120", text, marker.key_position, "remove the marker, or check the name of what it should remove")
         node = replace(node, value={name: value for name, value in node.fields.items() if name != REMOVE})
     if node.is_map:
-        fields = {name: settled(value, problems) for name, value in node.fields.items()}
+        fields = {name: _settled(value, problems) for name, value in node.fields.items()}
         return node if all(fields[name] is value for name, value in node.fields.items()) else replace(node, value=fields)
     if node.is_list:
-        items = tuple(settled(item, problems) for item in node.items)
+        items = tuple(_settled(item, problems) for item in node.items)
         return node if all(new is old for new, old in zip(items, node.items, strict=True)) else replace(node, value=items)
     return node
 

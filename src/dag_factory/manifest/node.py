@@ -101,11 +101,10 @@ class Node:
 
     def plain(self) -> Any:
         """Return the value without places: dicts, lists and scalars."""
-        if isinstance(self.value, dict):
-            return {name: node.plain() for name, node in self.value.items()}
-        if isinstance(self.value, tuple):
-            return [node.plain() for node in self.value]
-        return self.value
+        value = self.value
+        if isinstance(value, dict):
+            return {name: node.plain() for name, node in value.items()}
+        return [node.plain() for node in value] if isinstance(value, tuple) else value
 
     def everything(self) -> Iterator[Node]:
         """Yield this value and every one below it."""
@@ -113,10 +112,11 @@ class Node:
         while waiting:
             node = waiting.pop()
             yield node
-            if isinstance(node.value, tuple):
-                waiting += node.value
-            elif isinstance(node.value, dict):
-                waiting += node.value.values()
+            value = node.value
+            if type(value) is dict:
+                waiting += value.values()
+            elif type(value) is tuple:
+                waiting += value
 
     def size(self) -> int:
         """Return how many values there are, this one and all below it."""

@@ -12,6 +12,7 @@ from dag_factory.manifest.problems import Problems
 #: The keyword by which a schema says that a field takes numbers as texts, as they are written.
 KEEPS_SOURCE = "x-keeps-source"
 
+_NUMBERS = frozenset({int, float})
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
@@ -46,7 +47,7 @@ def check_numbers(root: Node, schema: Mapping[str, Any], problems: Problems) -> 
 
 
 def _is_out_of_range(node: Node) -> bool:
-    return isinstance(node.value, int | float) and not is_in_range(node.value)
+    return type(node.value) in _NUMBERS and not is_in_range(node.value)  # type: ignore[arg-type]
 
 
 def _short(text: str) -> str:

@@ -11,6 +11,8 @@ import os
 import stat
 from pathlib import Path
 
+_PIECE = 65_536
+
 
 class NotRegularError(OSError):
     """What is at the path is a folder, pipe, socket or device."""
@@ -47,10 +49,21 @@ def read_beginning(path: str | os.PathLike[str], limit: int) -> bytes:
     except ValueError as error:
         # A NUL in the name.
         raise OSError(errno.EINVAL, str(error), str(path)) from error
-    with os.fdopen(handle, "rb") as file:
+    try:
         _check(os.fstat(handle).st_mode, path)
         # The size that the file system gives is not asked: it may be wrong, and of a sparse file it says nothing.
-        return file.read(limit)
+        return _read(handle, limit)
+    finally:
+        os.close(handle)
+
+
+def _read(handle: int, limit: int) -> bytes:
+    # Piece by piece: as much memory as is asked for is set aside first, and files are small.
+    pieces: list[bytes] = []
+    while limit > 0 and (piece := os.read(handle, min(limit, _PIECE))):
+        pieces.append(piece)
+        limit -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _check(mode: int, path: str | os.PathLike[str]) -> None:

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator, FormatChecker, validators
 from jsonschema.exceptions import ValidationError
 
 from airflow_dcp_provider.model.texts import is_one_line
+from dag_factory.manifest.acceptance import acceptance
 from dag_factory.manifest.mending import Fault, mend
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.numbers import check_numbers
@@ -89,6 +90,19 @@ def inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+class _Rules:
+    """A schema that values are checked against."""
+
+    def __init__(self, schema: Mapping[str, Any], formats: FormatChecker | None) -> None:
+        self._accepts = acceptance(schema, formats, _MOST_COMPARED)
+        self._validator: Any = _Validator(schema, format_checker=formats)
+
+    def errors(self, value: Any) -> Iterator[ValidationError]:
+        """Yield every violation in a value."""
+        if not self._accepts(value):
+            yield from self._validator.iter_errors(value)
+
+
 class SchemaChecker:
     """A schema, made ready once and used for many manifests.
 
@@ -104,13 +118,13 @@ class SchemaChecker:
         # What each value may be, without the rules of whole manifests beside it.
         self._parts = {**schema.get("$defs", {}).get("partial", schema), "$defs": schema.get("$defs", {})}
         self._documented = dict(_documented(schema))
-        self._full = _Validator(schema, format_checker=_FORMATS)
-        self._values: Any = None
+        self._full = _Rules(schema, _FORMATS)
+        self._values: _Rules | None = None
         self._wholeness = self._full
         if schema.get("$ref") == _PARTIAL and "partial" in schema.get("$defs", {}):
             frame = {name: value for name, value in schema.items() if name in {"$schema", "$id", "$defs"}}
-            self._values = _Validator({**frame, "$ref": _PARTIAL}, format_checker=_FORMATS)
-            self._wholeness = _Validator({name: value for name, value in schema.items() if name != "$ref"})
+            self._values = _Rules({**frame, "$ref": _PARTIAL}, _FORMATS)
+            self._wholeness = _Rules({name: value for name, value in schema.items() if name != "$ref"}, None)
 
     def check(self, manifest: Node, problems: Problems) -> bool:
         """Record every violation in a whole manifest; return whether there is none."""
@@ -137,7 +151,7 @@ class SchemaChecker:
         """Return a manifest without what violates the schema in it, for further checks; None when too little of it is left."""
         found: Node | None = manifest
         for _ in range(min(_MOST_MENDED, max(1, _MOST_CHECKED // manifest.size()))):
-            if found is None or (error := next(self._full.iter_errors(found.plain()), None)) is None:
+            if found is None or (error := next(self._full.errors(found.plain()), None)) is None:
                 return found
             leaf = next(_leaves(error))
             schema = leaf.schema if isinstance(leaf.schema, Mapping) else {}
@@ -146,9 +160,9 @@ class SchemaChecker:
             found = mend(found, fault, self._documented)
         return None
 
-    def _record(self, validator: Draft202012Validator, node: Node, problems: Problems, base: Node | None = None) -> bool:
+    def _record(self, rules: _Rules, node: Node, problems: Problems, base: Node | None = None) -> bool:
         good = True
-        for error in validator.iter_errors(node.plain()):
+        for error in rules.errors(node.plain()):
             good = False
             for leaf in _leaves(error):
                 explain(Violation.of(leaf, node, self._documented, base), node, problems)

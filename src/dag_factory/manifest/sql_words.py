@@ -19,6 +19,8 @@ MAX_NESTING = 100
 _CODE = frozenset({"reflect", "java_method", "try_reflect"})
 _OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
 _CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
+#: Holds no state of what it reads.
+_SPARK = Spark()
 _TEXTS = frozenset({TokenType.STRING, TokenType.RAW_STRING})
 
 
@@ -51,7 +53,7 @@ def tokens_of(text: str) -> list[Any]:
 
     :raises TokenError: when it ends inside of a quote or comment.
     """
-    tokens: list[Any] = Spark().tokenize(text)
+    tokens: list[Any] = _SPARK.tokenize(text)
     return tokens
 
 
@@ -62,7 +64,7 @@ def parsed(text: str, tokens: list[Any]) -> list[Any]:
     :raises ParseError: when it is no SQL.
     :raises ParserTired: when the parser would take too long.
     """
-    parser = _BoundedParser(dialect=Spark())
+    parser = _BoundedParser(dialect=_SPARK)
     parser.left = 10_000 + 40 * len(tokens)
     statements: list[Any] = parser.parse(tokens, text)
     return statements

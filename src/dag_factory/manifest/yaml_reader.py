@@ -157,7 +157,8 @@ class _Builder:
         length = 0
         self._weigh(1, event)
         name = key.start_mark if key else None
-        if isinstance(event, yaml.AliasEvent):
+        kind = type(event)
+        if kind is yaml.AliasEvent:
             found = self._alias(event)
             return replace(found, key_line=name.line + 1, key_column=name.column + 1) if name else found
         if depth > self.settings.max_depth:
@@ -166,11 +167,13 @@ class _Builder:
             self._tell("DCP107", f"the YAML tag `{event.tag}` is not used in manifests", event, "remove it")
         before, characters = self._count, self._characters
         source = ""
-        if isinstance(event, yaml.MappingStartEvent):
+        style = ""
+        if kind is yaml.MappingStartEvent:
             value: Any = self._map(events, depth, in_braces=bool(event.flow_style))
-        elif isinstance(event, yaml.SequenceStartEvent):
-            value = tuple(self._node(each, events, depth + 1) for each in _until(events, yaml.SequenceEndEvent))
+        elif kind is yaml.SequenceStartEvent:
+            value = tuple([self._node(each, events, depth + 1) for each in _until(events, yaml.SequenceEndEvent)])
         else:
+            style = event.style or ""
             value = scalar(event.value) if event.implicit[0] else event.value
             length = len(event.value)
             self._characters += length
@@ -179,7 +182,6 @@ class _Builder:
             elif event.style == '"' or length > self.settings.max_text:
                 self._check_text(value, event, key.value if key else "")
         mark = event.start_mark
-        style = getattr(event, "style", None) or ""
         place = (mark.line + 1, mark.column + 1, name.line + 1 if name else 0, name.column + 1 if name else 0)
         node = Node(value, self.file, *place, style, source)
         if event.anchor:
@@ -211,7 +213,7 @@ class _Builder:
         opened: _Opened | None = None
         merged: list[Node] = []
         for key in _until(events, yaml.MappingEndEvent):
-            if not isinstance(key, yaml.ScalarEvent):
+            if type(key) is not yaml.ScalarEvent:
                 # Read to its end, so that what follows is still checked.
                 if not isinstance(key, yaml.AliasEvent):
                     self._node(key, events, depth + 1)
@@ -282,7 +284,7 @@ class _Builder:
 
 def _until(events: Iterator[Any], end: type[yaml.Event]) -> Iterator[Any]:
     for event in events:
-        if isinstance(event, end):
+        if type(event) is end:
             return
         yield event
 
