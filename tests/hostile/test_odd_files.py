@@ -192,7 +192,20 @@ def test_an_ignore_file_may_be_odd(folder: Path, syntax: str) -> None:
 
 @pytest.mark.parametrize("syntax", ["glob", "regexp"])
 @pytest.mark.parametrize(
-    "pattern", ["a*" * 30 + "b", "(a*)*" * 10 + "b", "x" * 100_000, "**/" * 40 + "b", "(" * 600, "[z-a]", "a{99999999999}"]
+    "pattern",
+    [
+        *("a*" * 30 + "b", "(a*)*" * 10 + "b", "x" * 100_000, "**/" * 40 + "b", "(" * 600, "[z-a]", "a{99999999999}"),
+        # Few wildcards, and yet many ways to match.
+        *(
+            "*a" * 8 + "b",
+            "a*" * 8 + "b",
+            "(a+)+b",
+            "(a|a)" * 40 + "b",
+            "a?" * 90 + "a" * 210,
+            "((a?){20}){20}b",
+            "(?:a{1,99}){99}b",
+        ),
+    ],
 )
 def test_patterns_of_an_ignore_file_are_bounded(folder: Path, syntax: str, pattern: str) -> None:
     (folder / ("a" * 200 + ".yaml")).write_text("a: 1\n")
@@ -200,6 +213,17 @@ def test_patterns_of_an_ignore_file_are_bounded(folder: Path, syntax: str, patte
     (folder / ".airflowignore").write_text(f"ignored.yaml\n{pattern}\n" + "never\n" * 100)
     began = time.process_time()
     assert [path.name[:4] for path in discover(folder, ignore_syntax=syntax)] == ["aaaa", "good"]
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("syntax", ["glob", "regexp"])
+def test_patterns_of_an_ignore_file_are_bounded_for_deep_folders(folder: Path, syntax: str) -> None:
+    deep = folder.joinpath(*"a" * 300)
+    deep.mkdir(parents=True)
+    (deep / "odd.yaml").write_text("a: 1\n")
+    (folder / ".airflowignore").write_text("**/a/**/a/**/a/**/b\n.*a.*a.*a.*b\n")
+    began = time.process_time()
+    assert len(discover(folder, ignore_syntax=syntax)) == 2
     assert time.process_time() - began < 2
 
 

@@ -14,7 +14,7 @@ from jinja2 import nodes
 
 from airflow_dcp_provider.model import template_methods as methods
 from airflow_dcp_provider.model import template_values as values
-from airflow_dcp_provider.model.template_filters import FILTERS, TESTS
+from airflow_dcp_provider.model.template_filters import FILTERS, FILTERS_OF_ITEMS, TESTS
 from airflow_dcp_provider.model.template_state import MACRO_FUNCTIONS, MACROS_ITSELF, RANGE, Budget, Function, Scope
 from airflow_dcp_provider.model.template_tree import path_of
 from airflow_dcp_provider.model.template_values import LimitFault, Loop, Missing, TemplateFault
@@ -216,7 +216,12 @@ class Evaluation:
     def _dict(self, node: nodes.Dict, scope: Scope) -> Any:
         pairs = [(self.value(pair.key, scope), self.value(pair.value, scope)) for pair in node.items]
         keys, items = [key for key, _ in pairs], [item for _, item in pairs]
-        return self.apply("the map", lambda *each: dict(zip(each[: len(keys)], each[len(keys) :], strict=True)), *keys, *items)
+
+        def made(*each: Any) -> dict[Any, Any]:
+            values.check_keys(each[: len(keys)])
+            return dict(zip(each[: len(keys)], each[len(keys) :], strict=True))
+
+        return self.apply("the map", made, *keys, *items)
 
     def _choice(self, node: nodes.CondExpr, scope: Scope) -> Any:
         if self.is_true(node.test, scope):
@@ -331,7 +336,14 @@ class Evaluation:
 
     def filtered(self, name: str, value: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
         """Return ``value | name(...)``."""
-        return self.apply(f"the filter `{name}`", FILTERS[name], value, *arguments, **named)
+
+        def counted(items: Any, *known: Any, **more: Any) -> Any:
+            if name in FILTERS_OF_ITEMS and isinstance(items, str | list | tuple | dict):
+                # Each item is handled together with all that the filter is given.
+                self.budget.handle(len(items) * sum(map(values.weight, known)))
+            return FILTERS[name](items, *known, **more)
+
+        return self.apply(f"the filter `{name}`", counted, value, *arguments, **named)
 
     def default(self, value: Any, default_value: Any = "", boolean: Any = False) -> Any:
         """Return the value, or where it is missing the default."""

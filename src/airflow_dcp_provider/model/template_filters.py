@@ -17,6 +17,7 @@ from airflow_dcp_provider.model.template_values import (
     LimitFault,
     Missing,
     TemplateFault,
+    check_keys,
     format_text,
     text_of,
     weight,
@@ -102,8 +103,10 @@ def _sorted(value: Any, reverse: bool = False, case_sensitive: bool = False, att
 def _unique(value: Any, case_sensitive: bool = False, attribute: Any = None) -> list[Any]:
     read = _by(attribute)
     firsts: dict[Any, Any] = {}
-    for item in _items(value):
-        key = _sort_key(read(item), case_sensitive=case_sensitive)
+    items = _items(value)
+    keys = [_sort_key(read(item), case_sensitive=case_sensitive) for item in items]
+    check_keys(keys)
+    for item, key in zip(items, keys, strict=True):
         firsts.setdefault(tuple(key) if isinstance(key, list) else key, item)
     return list(firsts.values())
 
@@ -243,6 +246,9 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "ts_nodash": _moment("%Y%m%dT%H%M%S"),
     "ts_nodash_with_tz": lambda value: value.isoformat().replace("-", "").replace(":", ""),
 }
+
+#: Filters that do something with each item of a list, and with their arguments each time.
+FILTERS_OF_ITEMS = frozenset({"map", "select", "reject", "selectattr", "rejectattr"})
 
 #: Every filter that a template may name.
 FILTER_NAMES = frozenset({*FILTERS, "default", "d"})

@@ -153,6 +153,9 @@ def walk(tree: nodes.Node) -> Iterator[tuple[nodes.Node, nodes.Node | None, int]
     waiting: list[tuple[nodes.Node, nodes.Node | None, int]] = [(tree, None, 0)]
     while waiting:
         node, parent, depth = waiting.pop()
+        if not node.lineno:
+            # Jinja itself makes some, those of {% autoescape %} among them, without a line.
+            node.lineno = parent.lineno if parent is not None else 1
         yield node, parent, depth
         waiting += [(child, node, depth + 1) for child in reversed(list(node.iter_child_nodes()))]
 

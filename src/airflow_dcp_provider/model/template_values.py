@@ -118,6 +118,22 @@ def weight(value: Any) -> int:
     return total
 
 
+def check_keys(keys: Sequence[Any]) -> None:
+    """Refuse keys that can be chosen so that all of them meet in one place of a map, which then takes the square of their number.
+
+    Python spreads texts by a secret of each process, but numbers by themselves.
+
+    :raises LimitFault: for a number of more than 64 bits.
+    """
+    waiting = [*keys]
+    while waiting:
+        key = waiting.pop()
+        if isinstance(key, list | tuple):
+            waiting += key
+        elif isinstance(key, int) and abs(key) >= 2**63:
+            raise LimitFault("a number that is a key has more than 64 bits")
+
+
 def plain(value: Any) -> Any:
     """Return ``value`` as templates compute with it: exact types, so that no subclass brings methods of its own.
 

@@ -10,13 +10,14 @@ import logging
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import pathspec
 
 from airflow_dcp_provider.model.texts import one_line
+from dag_factory.manifest.pattern_costs import search_cost
 from dag_factory.manifest.regular_files import read_beginning
 
 #: The file that manifests below its folder inherit from.
@@ -30,11 +31,20 @@ _SUFFIXES = (".yaml", ".yml")
 _MOST_OUTSIDE = 2_000
 
 #: An ``.airflowignore`` is used up to these sizes. Each pattern is tried on every path below it, and one with many wildcards takes
-#: a power of the path's length.
+#: a power of the path's length: one that may take more than so many steps for a path is left out from then on, and so are those of
+#: a file that took more together.
 _MOST_IGNORE_BYTES = 65_536
 _MOST_PATTERNS = 1_000
 _LONGEST_PATTERN = 500
 _MOST_WILDCARDS = 8
+_MOST_STEPS = 3_000_000
+_MOST_STEPS_OF_FILE = 500_000_000
+#: What of a regular expression can match in several ways, but for what every glob begins and ends with; so much of it never takes
+#: long, unless a path is long itself.
+_FREE = re.compile(r"[*+|{]|\?(?![:P])")
+_PREFIX = "^(?:.+/)?"
+_CHEAP_GLOB = 3
+_LONG_PATH = 300
 _WILDCARD = re.compile(r"\*+|\+|\{\d*,\d*\}")
 
 log = logging.getLogger(__name__)
@@ -150,28 +160,75 @@ def _ignored(path: Path, rules: tuple[_Rules, ...], *, is_folder: bool) -> bool:
     return bool(decisions) and decisions[-1]
 
 
-class _GlobRules(NamedTuple):
+class _Effort:
+    """Which patterns of an ``.airflowignore`` take too long, and what the others may still cost together.
+
+    :param patterns: the regular expressions of all rules, in order.
+    :param cheap: up to how many free parts one never takes long.
+    """
+
+    def __init__(self, ignore_file: Path, patterns: Iterable[str], cheap: int) -> None:
+        self._file = ignore_file
+        self._all = dict(enumerate(patterns))
+        self._costly = {
+            number: pattern for number, pattern in self._all.items() if len(_FREE.findall(pattern.replace(_PREFIX, ""))) > cheap
+        }
+        self._left = _MOST_STEPS_OF_FILE
+
+    @property
+    def usable(self) -> Collection[int]:
+        """The numbers of the rules that may still be tried."""
+        return self._all
+
+    def leaves_out(self, name: str) -> bool:
+        """Leave out what would take too long on ``name``; return whether that was anything."""
+        patterns = self._costly if len(name) <= _LONG_PATH else self._all
+        if not patterns:
+            return False
+        costs = {number: search_cost(pattern, name) for number, pattern in patterns.items()}
+        self._left -= sum(cost for cost in costs.values() if cost <= _MOST_STEPS)
+        endless = [number for number, cost in costs.items() if cost > _MOST_STEPS or self._left <= 0]
+        for number in endless:
+            self._costly.pop(number, None)
+            del self._all[number]
+        if endless:
+            log.warning(
+                "%s: %d patterns are left out, since they can match in too many ways", one_line(str(self._file)), len(endless)
+            )
+        return bool(endless)
+
+
+class _GlobRules:
     """Rules in the syntax of ``.gitignore``."""
 
-    folder: Path
-    spec: pathspec.GitIgnoreSpec
+    def __init__(self, ignore_file: Path, spec: pathspec.GitIgnoreSpec) -> None:
+        self._folder = ignore_file.parent
+        self._spec = spec
+        self._patterns = list(spec.patterns)
+        regexes = (str(rule.regex.pattern) if rule.regex else "" for rule in self._patterns)
+        self._effort = _Effort(ignore_file, regexes, _CHEAP_GLOB)
 
     def decide(self, path: Path, *, is_folder: bool) -> bool | None:
         """See :class:`_Rules`."""
-        name = path.relative_to(self.folder).as_posix()
-        return self.spec.check_file(f"{name}/" if is_folder else name).include
+        name = path.relative_to(self._folder).as_posix()
+        if self._effort.leaves_out(name):
+            self._spec = pathspec.GitIgnoreSpec([self._patterns[number] for number in self._effort.usable])
+        return self._spec.check_file(f"{name}/" if is_folder else name).include
 
 
-class _RegexpRules(NamedTuple):
+class _RegexpRules:
     """Rules as regular expressions over the path from the DAGs folder; they only ever ignore."""
 
-    root: Path
-    patterns: tuple[re.Pattern[str], ...]
+    def __init__(self, root: Path, ignore_file: Path, patterns: Sequence[re.Pattern[str]]) -> None:
+        self._root = root
+        self._patterns = patterns
+        self._effort = _Effort(ignore_file, (each.pattern for each in patterns), 0)
 
     def decide(self, path: Path, *, is_folder: bool) -> bool | None:  # noqa: ARG002 - the protocol's
         """See :class:`_Rules`."""
-        name = str(path.relative_to(self.root))
-        return True if any(pattern.search(name) for pattern in self.patterns) else None
+        name = str(path.relative_to(self._root))
+        self._effort.leaves_out(name)
+        return True if any(self._patterns[number].search(name) for number in self._effort.usable) else None
 
 
 def _read_rules(root: Path, ignore_file: Path, syntax: str) -> Iterator[_Rules]:
@@ -198,9 +255,9 @@ def _read_rules(root: Path, ignore_file: Path, syntax: str) -> Iterator[_Rules]:
             _MOST_WILDCARDS,
         )
     if syntax == "regexp":
-        yield _RegexpRules(root, tuple(_patterns(usable)))
+        yield _RegexpRules(root, ignore_file, tuple(_patterns(usable)))
     else:
-        yield _GlobRules(ignore_file.parent, pathspec.GitIgnoreSpec.from_lines(_valid_globs(usable)))
+        yield _GlobRules(ignore_file, pathspec.GitIgnoreSpec.from_lines(_valid_globs(usable)))
 
 
 def _patterns(lines: Iterable[str]) -> Iterator[re.Pattern[str]]:
