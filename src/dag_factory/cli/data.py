@@ -18,6 +18,7 @@ from dag_factory.cli.output import Output, count, table
 from dag_factory.cli.table_files import read_file, write_rows
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyiceberg.catalog import Catalog
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.schema import Schema
@@ -85,7 +86,36 @@ def first_rows(found: Table, condition: BooleanExpression, limit: int) -> tuple[
     """Return the names of a table's columns and at most ``limit`` of its rows."""
     with wrapped(f"read the table {'.'.join(found.name())}"):
         rows = found.scan(row_filter=condition, limit=limit).to_arrow()
-    return list(rows.column_names), rows.to_pylist()
+    return list(rows.column_names), plain_rows(rows)
+
+
+def plain_rows(rows: pa.Table) -> list[dict[str, object]]:
+    """Return rows as Python's values; dates and times as texts where one is outside of the years 1 to 9999 of Python's own."""
+    import pyarrow as pa
+
+    values: list[dict[str, object]]
+    try:
+        values = rows.to_pylist()
+    except (OverflowError, ValueError):
+        values = rows.cast(pa.schema([field.with_type(_as_text(field.type)) for field in rows.schema])).to_pylist()
+    return values
+
+
+def _as_text(kind: pa.DataType) -> pa.DataType:
+    """Return an Arrow type with texts in place of dates and times, at any depth."""
+    import pyarrow as pa
+
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return pa.string()
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_as_text(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_as_text(kind.key_type), _as_text(kind.item_type))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(kind.value_field.with_type(_as_text(kind.value_type)))
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_as_text(kind.value_type)))
+    return kind
 
 
 def partition_condition(schema: Schema, partitions: Sequence[Mapping[str, str | None]]) -> BooleanExpression:

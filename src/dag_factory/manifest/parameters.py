@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from airflow_dcp_provider.model.parameters import declaration_fault, size_fault
 from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems
@@ -29,7 +31,9 @@ def check_parameters(parameters: Node | None, problems: Problems) -> None:
 def _check_numbers(name: str, parameter: Node, problems: Problems) -> None:
     """Record DCP164, a warning, for each number that a run sees otherwise than it is written: `01234` is 1234."""
     for node in parameter.everything():
-        if isinstance(node.value, int | float) and not isinstance(node.value, bool) and node.written != str(node.value):
+        if isinstance(node.value, bool) or not isinstance(node.value, int | float) or not math.isfinite(node.value):
+            continue
+        if node.written != str(node.value):
             text = f"the parameter `{name[:100]}` is the number {node.value}, and not the text `{node.written}`"
             hint = f'where a text is meant, put it in quotes: "{node.written}"; else write {node.value}'
             problems.add("DCP164", text, node.position, hint, severity="warning")

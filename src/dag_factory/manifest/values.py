@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from airflow_dcp_provider.model.names import is_dag_id, is_dns_label, is_identifier, is_own_mark
 from airflow_dcp_provider.model.quantities import memory_bytes
@@ -78,6 +78,20 @@ def check_description(description: Node | None, problems: Problems) -> None:
     if description is not None and "${" in description.text:
         text = "a description with `${`: no variable is put into it, and it is shown to everybody who reads the table"
         problems.add("DCP113", text, description.position, "write it without `${`")
+
+
+def check_distinct(names: Iterable[Node], what: str, problems: Problems, remedy: str = "rename one of them") -> None:
+    """Record DCP140 for each name that is given twice; capitals tell no names apart.
+
+    :param what: what is named, for example ``sink``.
+    :param remedy: what to do, for the hint.
+    """
+    firsts: dict[str, Node] = {}
+    for name in names:
+        first = firsts.setdefault(name.text.lower(), name)
+        if first is not name:
+            hint = f"the first one is at {first.position}; {remedy}"
+            problems.add("DCP140", f"a {what} `{name.text}` is there already", name.position, hint)
 
 
 def check_labels(labels: Node | None, problems: Problems) -> None:

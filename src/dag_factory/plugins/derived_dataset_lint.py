@@ -10,7 +10,7 @@ from dag_factory.manifest.problems import Problems, did_you_mean, hint_for
 from dag_factory.manifest.resolved import ResolvedManifest
 from dag_factory.manifest.templates import check_template, check_templates
 from dag_factory.manifest.types import TYPE_NAMES, iceberg_type, is_bare_decimal
-from dag_factory.manifest.values import check_description, check_identifier, check_label_name, check_labels
+from dag_factory.manifest.values import check_description, check_distinct, check_identifier, check_label_name, check_labels
 from dag_factory.plugins import job_parts, queries
 
 
@@ -29,8 +29,10 @@ def lint(manifest: ResolvedManifest, problems: Problems) -> None:
     fields = dataset.fields["fields"].items
     check_description(dataset.get("description"), problems)
     _check_fields(fields, problems)
+    check_distinct((field.fields["name"] for field in fields), "field", problems)
     partitioning = dataset.get("partitioning")
     partition = partitioning.items if partitioning else ()
+    check_distinct(partition, "partition column", problems, "leave one of them out")
     names = tuple(field.fields["name"].text for field in fields)
     if not manifest.mended:
         queries.check_columns(partition, names, "partition column", problems)
@@ -56,15 +58,10 @@ def _check_name(name: Node, problems: Problems) -> None:
 
 
 def _check_fields(fields: tuple[Node, ...], problems: Problems) -> None:
-    seen: dict[str, Node] = {}
     for field in fields:
         name, kind = field.fields["name"], field.fields["type"]
         check_identifier(name, "field", problems)
         check_description(field.get("description"), problems)
-        first = seen.setdefault(name.text.lower(), name)
-        if first is not name:
-            hint = f"the first one is at {first.position}; rename one of them"
-            problems.add("DCP140", f"a field `{name.text}` is there already", name.position, hint)
         try:
             iceberg_type(kind.text)
         except ValueError as error:

@@ -9,7 +9,14 @@ from dag_factory.manifest.node import Node
 from dag_factory.manifest.problems import Problems, hint_for
 from dag_factory.manifest.resolved import ResolvedManifest
 from dag_factory.manifest.templates import check_template, check_templates
-from dag_factory.manifest.values import check_description, check_identifier, check_job_name, check_label_name, check_labels
+from dag_factory.manifest.values import (
+    check_description,
+    check_distinct,
+    check_identifier,
+    check_job_name,
+    check_label_name,
+    check_labels,
+)
 from dag_factory.plugins import job_parts, queries
 from dag_factory.plugins.spark_job import query_text, sink_input
 
@@ -109,15 +116,10 @@ def _items(job: Node, name: str) -> tuple[Node, ...]:
 def _check_names(sources: tuple[Node, ...], steps: tuple[Node, ...], sinks: tuple[Node, ...], problems: Problems) -> None:
     """Record DCP137 for bad names and DCP140 for a view's or sink's name that is given twice."""
     for group, what in (((*sources, *steps), "source or transformation"), (sinks, "sink")):
-        seen: dict[str, Node] = {}
-        for item in group:
-            name = item.fields["name"]
+        names = [item.fields["name"] for item in group]
+        for name in names:
             check_identifier(name, what, problems)
-            # Spark does not tell views apart by capitals.
-            first = seen.setdefault(name.text.lower(), name)
-            if first is not name:
-                hint = f"the first one is at {first.position}; rename one of them"
-                problems.add("DCP140", f"a {what} `{name.text}` is there already", name.position, hint)
+        check_distinct(names, what, problems)
 
 
 def _check_table(item: Node, problems: Problems) -> None:
@@ -128,10 +130,10 @@ def _check_table(item: Node, problems: Problems) -> None:
 def _check_names_in_sink(sink: Node, problems: Problems) -> None:
     _check_table(sink, problems)
     check_description(sink.get("description"), problems)
-    for column in _items(sink, "partitionBy"):
-        check_identifier(column, "partition column", problems)
-    for column in _items(sink, "mergeKeys"):
-        check_identifier(column, "merge key", problems)
+    for field, what in (("partitionBy", "partition column"), ("mergeKeys", "merge key")):
+        for column in _items(sink, field):
+            check_identifier(column, what, problems)
+        check_distinct(_items(sink, field), what, problems, "leave one of them out")
 
 
 def _check_input(

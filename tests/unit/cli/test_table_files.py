@@ -16,7 +16,7 @@ from pyiceberg.catalog import Catalog
 from airflow_dcp_provider.embedded_catalog.catalog import EmbeddedCatalog
 from airflow_dcp_provider.model.errors import UsageError
 from airflow_dcp_provider.tables.schema import spec_names
-from dag_factory.cli.data import first_rows, partition_condition
+from dag_factory.cli.data import first_rows, partition_condition, plain_rows
 from dag_factory.cli.table_files import read_file, write_rows
 
 DAY = dt.date(2013, 1, 5)
@@ -205,3 +205,32 @@ def test_a_value_that_cannot_be_compared_hides_no_rows(catalog: Catalog):
     write_rows(catalog, NAME, pa.table({"id": [1], "part": [dt.date(9999, 12, 31)]}))
     table = catalog.load_table(NAME)
     assert len(first_rows(table, partition_condition(table.schema(), [{"part": "+10000-01-01"}]), 10)[1]) == 1
+
+
+def dates(*days: int | None) -> pa.Array:
+    return pa.array(days, pa.int32()).cast(pa.date32())
+
+
+def times(microseconds: int, zone: str | None = None) -> pa.Array:
+    return pa.array([microseconds], pa.int64()).cast(pa.timestamp("us", tz=zone))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        (dates(2_932_897), "10000-01-01"),
+        (dates(-735_518), "-0044-03-22"),
+        (times(253_402_300_800_000_000), "10000-01-01 00:00:00.000000"),
+        (times(-62_135_596_800_000_001, "UTC"), "0000-12-31 23:59:59.999999Z"),
+        (pa.StructArray.from_arrays([dates(2_932_897), dates(None)], ["a", "b"]), {"a": "10000-01-01", "b": None}),
+        (pa.ListArray.from_arrays([0, 1], dates(2_932_897)), ["10000-01-01"]),
+        (pa.LargeListArray.from_arrays([0, 1], dates(2_932_897)), ["10000-01-01"]),
+        (pa.MapArray.from_arrays([0, 1], dates(2_932_897), times(0)), [("10000-01-01", "1970-01-01 00:00:00.000000")]),
+    ],
+)
+def test_dates_that_python_has_not_are_shown_as_texts(column: pa.Array, value: object):
+    assert plain_rows(pa.table({"id": [1], "x": column})) == [{"id": 1, "x": value}]
+
+
+def test_other_dates_stay_dates():
+    assert plain_rows(pa.table({"ds": [DAY]})) == [{"ds": DAY}]

@@ -110,6 +110,13 @@ def test_names_of_columns_are_equal_whatever_their_case(compile_files: Compile) 
     assert compiled.jobs["local"].job.core_etl.job.sinks[0].partition_by == ("DS",)
 
 
+def test_a_partition_column_is_named_once_whatever_its_case(compile_files: Compile) -> None:
+    dataset = DATASET.replace("partitioning: [ds]", "partitioning: [ds, DS]")
+    with pytest.raises(ManifestError) as caught:
+        compile_files({"orders.yaml": dataset, "q.sql": "SELECT order_id, ds FROM datalake.raw_orders"})
+    assert {problem.code for problem in caught.value.problems} == {"DCP140"}
+
+
 @pytest.mark.parametrize("version", ["VERSION AS OF 7", "VERSION AS OF 'audited'", "TIMESTAMP AS OF '2013-01-05'"])
 def test_an_older_version_of_a_table_may_be_read(compile_files: Compile, version: str) -> None:
     sql = f"SELECT o.order_id FROM datalake.raw_orders {version} AS o JOIN datalake.raw_orders n ON n.order_id = o.order_id"

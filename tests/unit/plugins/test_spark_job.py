@@ -225,3 +225,17 @@ def test_what_a_view_has_not_is_refused_with_what_to_write(tmp_path: Path, sql: 
     with pytest.raises(ManifestError) as caught:
         users_job(tmp_path, sql)
     assert [(problem.code, problem.hint) for problem in caught.value.problems] == [(code, hint)]
+
+
+@pytest.mark.parametrize("field", ["partitionBy: [Country, country]", "mode: merge, mergeKeys: [country, COUNTRY]"])
+def test_a_column_is_named_once_whatever_its_case(tmp_path: Path, field: str) -> None:
+    (tmp_path / "job.yaml").write_text(
+        "apiVersion: dcp.example.com/v1\nkind: SparkJob\nmetadata: {name: twice, team: team-a}\nspec:\n  coreEtl:\n    jobSpec:\n"
+        "      transformations: [{name: t, query: SELECT 'NL' AS country}]\n"
+        f"      sinks: [{{name: t, database: d, table: twice, {field}}}]\n"
+    )
+    with pytest.raises(ManifestError) as caught:
+        compile_manifest(tmp_path / "job.yaml", tmp_path, ("local",), CompileSettings())
+    (problem,) = caught.value.problems
+    assert problem.code == "DCP140"
+    assert problem.hint.endswith("leave one of them out")
