@@ -143,10 +143,12 @@ class _Reader:
                 return True
             for name, value in item.items():
                 rule = known.get(name)
-                matching = [each for pattern, each in patterns if pattern.search(name)] if patterns else ()
-                if rule is None and not matching:
-                    rule = others
-                if (rule is not None and not rule(value)) or not all(each(value) for each in matching):
+                if patterns:
+                    matching = [each for pattern, each in patterns if pattern.search(name)]
+                    if not all(each(value) for each in matching):
+                        return False
+                    rule = rule or (_anything if matching else others)
+                if not (rule or others)(value):
                     return False
             return True
 
@@ -194,6 +196,9 @@ def _of_lists(rule: Accepts) -> Accepts:
 def _of_type(names: str | list[str]) -> Accepts:
     # A bool is no int here, because types are compared as they are.
     types = frozenset(each for name in ([names] if isinstance(names, str) else names) for each in _TYPES[name])
+    if len(types) == 1:
+        (only,) = types
+        return lambda item: type(item) is only
     return lambda item: type(item) in types
 
 
@@ -217,7 +222,8 @@ def _one_of(values: list[Any]) -> Accepts:
 
 
 def _required(names: list[str]) -> Accepts:
-    return lambda item: type(item) is not dict or all(name in item for name in names)
+    known = frozenset(names)
+    return lambda item: type(item) is not dict or known <= item.keys()
 
 
 def _size(kind: type[Sized], low: float, high: float) -> Accepts:
