@@ -62,10 +62,16 @@ def prepare_catalogs(spark: SparkSession, job: Job) -> None:
             )
         reading, writing = f"{_SETTING}{alias}", f"{_SETTING}{writing_alias(alias)}"
         for name, value in configured[alias].items():
-            spark.conf.set(f"{writing}{name}", value)
+            _set_like_at_start(spark, f"{writing}{name}", value)
         spark.conf.set(f"{writing}.cache-enabled", "false")
         spark.conf.set(f"{reading}.cache-enabled", "true")
         spark.conf.set(f"{reading}.cache.expiration-interval-ms", "-1")
+
+
+def _set_like_at_start(spark: SparkSession, name: str, value: str) -> None:
+    """Set what may be a credential. Event logs hide what the context's own configuration knows, and of other settings nothing."""
+    spark.sparkContext._jsc.sc().conf().set(name, value)
+    spark.conf.set(name, value)
 
 
 def pin_tables(spark: SparkSession, job: Job) -> Dict[TableName, Pin]:

@@ -146,7 +146,8 @@ def _overwrite(job: Job, measured: Measured, table: Table, properties: Dict[str,
         _writer(measured, properties).overwritePartitions()
         return
     own_day = [] if day is None else [day.condition(job.ds)]
-    if day is not None and plan.day_is_own and len(columns) == 1:
+    if day is not None and (measured.count == 0 or (plan.day_is_own and len(columns) == 1)):
+        # Of an empty result only the own day is replaced, whatever values its other columns could have.
         _writer(measured, properties).overwrite(own_day[0])
         return
     if measured.partition_count <= PARTITION_LIMIT and all(column.is_exact for column in columns):

@@ -91,7 +91,7 @@ def _defaults(context: Context) -> dict[str, Any] | None:
 
     They are read from the schema of the DAG's parameter ``parameters``: over its value Airflow may have written the run's.
     """
-    params = getattr(context["dag"], "params", None)
+    params = getattr(context.get("dag"), "params", None)
     if params is None or "parameters" not in params:
         return None
     properties = params.get_param("parameters").schema.get("properties")
