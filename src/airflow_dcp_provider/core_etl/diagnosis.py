@@ -209,8 +209,18 @@ _DATA = _Rule(
         "IllegalArgumentException",
     ),
     # raise_error and assert_true throw a bare RuntimeException, from within a generated expression.
-    r"Exception: \[[A-Z_.]+\]|java\.lang\.RuntimeException: [^\n]*\n\tat org\.apache\.spark\.sql\.catalyst\.expressions",
+    r"Exception: \[[A-Z_.]+\]|java\.lang\.RuntimeException: [^\n]*\n\tat org\.apache\.spark\.sql\.catalyst\.expressions"
+    # Faults of a query that Spark throws as its most general exception.
+    r"|\A\[(SCALAR_SUBQUERY_TOO_MANY_ROWS|RECURSION_(LEVEL|ROW)_LIMIT_EXCEEDED)\]",
     "the query met a value that it cannot handle; the message says which rule it broke",
+)
+#: What Java says of a query's patterns and character sets; of a source they are its options.
+_WORDS = _Rule(
+    "DCP323",
+    EXIT_USER,
+    ("IllegalCharsetNameException", "PatternSyntaxException", "UnsupportedCharsetException", "UnsupportedEncodingException"),
+    r"\bjava\.(util\.regex\.Pattern|nio\.charset\.|io\.UnsupportedEncoding)\w*Exception: ",
+    "correct the pattern, or the name of the character set, that the query gives to a function",
 )
 
 
@@ -223,7 +233,7 @@ def diagnose(chain: Sequence[Throwable], where: str, reading: bool = False) -> D
     if reading:
         rules: Tuple[_Rule, ...] = (*_RULES, _NOT_OFFERED, _MISSING, _ANALYSIS, _DATA, _OPTIONS)
     else:
-        rules = (*_RULES, _NOT_OFFERED, _ANALYSIS, _GONE, _DATA)
+        rules = (*_RULES, _NOT_OFFERED, _ANALYSIS, _GONE, _WORDS, _DATA)
     for rule in rules:
         link = rule.find(chain)
         if link is not None:

@@ -10,6 +10,7 @@ from typing import Iterator, List
 from pyspark.sql import SparkSession
 
 from .catalogs import pin_tables, prepare_catalogs
+from .diagnosis import explained
 from .keeping import is_kept
 from .measure import Measured, measure
 from .moment import at_one_moment
@@ -38,7 +39,8 @@ def run_job(spark: SparkSession, job: Job, report: Report) -> None:
         pins = pin_tables(spark, job)
         report.reads = {".".join(name): pin.snapshot_id for name, pin in pins.items()}
         register_views(spark, job, Reads(spark, pins))
-        results = at_one_moment(spark, {sink.input: spark.table(identifier(sink.input)) for sink in job.sinks})
+        with explained("the results"):
+            results = at_one_moment(spark, {sink.input: spark.table(identifier(sink.input)) for sink in job.sinks})
         plans = [plan_sink(spark, job, sink, results[sink.input]) for sink in job.sinks]
     todo = []
     for plan in plans:
@@ -51,7 +53,10 @@ def run_job(spark: SparkSession, job: Job, report: Report) -> None:
     try:
         with _timed(report, "compute"):
             for plan in todo:
-                kept.append(measure(plan, is_kept(plan, job)))
+                # Spark computes what is constant as soon as it optimises a query.
+                with explained(f"sink `{plan.sink.name}`"):
+                    keep = is_kept(plan, job)
+                kept.append(measure(plan, keep))
                 LOG.info("sink %s: %s has %s rows", plan.sink.name, plan.sink.input, kept[-1].count)
         with _timed(report, "write"):
             for measured in kept:

@@ -93,6 +93,7 @@ def _check_result(
     """Record DCP151 where the columns of the result, as far as they are known, are not the fields."""
     if query.columns is None:
         return
+    queries.check_distinct_columns(query, manifest, problems)
     given = {column.lower() for column in query.columns}
     declared = {field.fields["name"].text.lower() for field in fields}
     partition_names = {column.text.lower() for column in partition}

@@ -238,3 +238,14 @@ def check_columns(
         if name.text.lower() not in known and name.text.lower() not in always:
             hint = hint_for(name.text, columns, "its columns are")
             problems.add("DCP148", f"the {what} `{name.text}` is not in the result", name.position, hint)
+
+
+def check_distinct_columns(query: Query, manifest: ResolvedManifest, problems: Problems) -> None:
+    """Record DCP140 for each column that a result which is written has twice; capitals tell no columns apart."""
+    places = query.reading.column_places if query.reading else ()
+    names: set[str] = set()
+    for column, offset in zip(query.columns or (), places, strict=False):
+        if column.lower() in names:
+            text = f"the result has a column `{column}` already"
+            problems.add("DCP140", text, query.place(offset, manifest), "give it another name by AS, or leave it out")
+        names.add(column.lower())

@@ -91,6 +91,10 @@ def _check_connections(job: Node, found: tuple[queries.Query, ...], manifest: Re
         queries.check_views(found, tables, manifest, problems)
     step_names = tuple(step.fields["name"].text for step in steps)
     columns = {query.name.text: query.columns for query in found}
+    written = {sink_input(sink, step_names, source_names) for sink in sinks}
+    for query in found:
+        if query.name.text in written:
+            queries.check_distinct_columns(query, manifest, problems)
     unknown = 0
     for sink in sinks:
         if unknown >= _MAX_UNKNOWN:

@@ -138,6 +138,25 @@ def test_a_run_has_one_moment(lake: Lake) -> None:
     assert len({value.replace(tzinfo=None) for value in values}) == 1
 
 
+def test_texts_that_mean_the_present_moment_have_one_value(lake: Lake) -> None:
+    lake.spark.sql("CREATE NAMESPACE IF NOT EXISTS pedregal.lake")
+    lake.spark.sql(f"CREATE TABLE {lake.name}_ids USING iceberg AS SELECT id FROM range(3)")
+    at = ", ".join(
+        f"date_format({moment}, 'yyyyMMddHHmmssSSSSSS') AS {name}"
+        for name, moment in {
+            "at": "CAST('now' AS TIMESTAMP)",
+            "b": "to_timestamp('now')",
+            "c": "CAST(concat('n', 'ow') AS TIMESTAMP)",
+        }.items()
+    )
+    query = f"SELECT id, {at}, CAST('today' AS DATE) = current_date() AND to_date('today') = current_date() AS same FROM ids"
+    done = lake.run(query, sources=[source(lake, "ids")], partition_by=["at"])
+    assert (done.rows, done.added_rows) == (3, 3)
+    assert {f"at={row[1]}" for row in lake.rows()} == {done.partition}
+    assert {row[4] for row in lake.rows()} == {True}
+    assert len({row[2:4] for row in lake.rows()}) == 1
+
+
 def test_a_selection_by_the_present_moment_is_counted_and_written_alike(lake: Lake) -> None:
     lake.spark.sql("CREATE NAMESPACE IF NOT EXISTS pedregal.lake")
     lake.spark.sql(f"CREATE TABLE {lake.name}_ids USING iceberg AS SELECT id FROM range(3)")

@@ -62,6 +62,13 @@ def test_a_source_may_be_written_as_it_is(lake: Lake) -> None:
         ("INSERT INTO pedregal.raw.precious VALUES (2)", "DCP321", "INSERT"),
         ("SELECT CAST(raise_error('no good') AS INT) AS x", "DCP323", "no good"),
         ("SELECT element_at(ARRAY(1), CAST(id AS INT)) AS x FROM range(3)", "DCP323", "INVALID_INDEX_OF_ZERO"),
+        # What is constant is computed as soon as the query is optimised.
+        ("SELECT element_at(ARRAY(1), 0) AS x", "DCP323", "sink `out`: [INVALID_INDEX_OF_ZERO]"),
+        ("SELECT to_timestamp('x', 'qqqq') AS x", "DCP323", "sink `out`: "),
+        ("SELECT str_to_map('a:1,a:2') AS x", "DCP323", "sink `out`: [DUPLICATED_MAP_KEY]"),
+        ("SELECT (SELECT id FROM range(2)) AS x", "DCP323", "sink `out`: [SCALAR_SUBQUERY_TOO_MANY_ROWS]"),
+        ("SELECT split(CAST(id AS STRING), '[') AS x FROM range(3)", "DCP323", "sink `out`: "),
+        ("SELECT decode(X'FF', 'nope') AS x", "DCP323", "nope"),
     ],
 )
 def test_faults_of_a_query_are_told_in_sparks_words(lake: Lake, query: str, code: str, part: str) -> None:

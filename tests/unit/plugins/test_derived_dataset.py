@@ -117,6 +117,17 @@ def test_a_partition_column_is_named_once_whatever_its_case(compile_files: Compi
     assert {problem.code for problem in caught.value.problems} == {"DCP140"}
 
 
+@pytest.mark.parametrize(
+    "sql", ["SELECT order_id, ds, 1 AS DS FROM d.t", "SELECT order_id, ds, ds FROM d.t UNION ALL SELECT 1, 2, 3"]
+)
+def test_a_result_has_each_column_once_whatever_its_case(compile_files: Compile, sql: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        compile_files({"orders.yaml": DATASET, "q.sql": sql})
+    assert [(problem.code, problem.position and problem.position.file) for problem in caught.value.problems] == [
+        ("DCP140", "q.sql")
+    ]
+
+
 @pytest.mark.parametrize("version", ["VERSION AS OF 7", "VERSION AS OF 'audited'", "TIMESTAMP AS OF '2013-01-05'"])
 def test_an_older_version_of_a_table_may_be_read(compile_files: Compile, version: str) -> None:
     sql = f"SELECT o.order_id FROM datalake.raw_orders {version} AS o JOIN datalake.raw_orders n ON n.order_id = o.order_id"

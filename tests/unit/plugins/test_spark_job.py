@@ -239,3 +239,18 @@ def test_a_column_is_named_once_whatever_its_case(tmp_path: Path, field: str) ->
     (problem,) = caught.value.problems
     assert problem.code == "DCP140"
     assert problem.hint.endswith("leave one of them out")
+
+
+def test_only_a_result_that_is_written_has_each_column_once(tmp_path: Path) -> None:
+    text = (
+        "apiVersion: dcp.example.com/v1\nkind: SparkJob\nmetadata: {name: twice, team: team-a}\nspec:\n  coreEtl:\n    jobSpec:\n"
+        "      transformations:\n        - {name: a, query: 'SELECT 1 AS id, 2 AS ID, 3 AS n'}\n"
+        "        - {name: b, query: SELECT n FROM a}\n      sinks: [{name: s, input: b, database: d, table: twice}]\n"
+    )
+    (tmp_path / "job.yaml").write_text(text)
+    assert compile_manifest(tmp_path / "job.yaml", tmp_path, ("local",), CompileSettings()) is not None
+    (tmp_path / "job.yaml").write_text(text.replace("input: b", "input: a"))
+    with pytest.raises(ManifestError) as caught:
+        compile_manifest(tmp_path / "job.yaml", tmp_path, ("local",), CompileSettings())
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.position and problem.position.line) == ("DCP140", 8)
