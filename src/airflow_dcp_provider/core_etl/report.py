@@ -129,7 +129,7 @@ def unchanged(sink: Sink, reason: str, partition: str = "") -> SinkResult:
 
 @dataclass
 class Report:
-    """What is known so far; it is told once, whatever happens.
+    """What is known so far; it is reported once, whatever happens.
 
     :param job: the job, once its spec has been read.
     :param reads: the tables that the run reads, and at which snapshot; None for a table without one.

@@ -118,7 +118,7 @@ def _known_table(request: Request) -> tuple[str, str]:
 def _from_body(body: Mapping[str, Any], key: str) -> tuple[str, str]:
     part = body[key]
     if not isinstance(part, dict) or not isinstance(part["name"], str):
-        raise bad_request(f"`{key}` is no table's identifier")
+        raise bad_request(f"`{key}` is not a table identifier")
     return _identifier(_levels(part), part["name"])
 
 
@@ -128,7 +128,7 @@ def _levels(body: Mapping[str, Any]) -> str:
 
 def _texts(value: Any, what: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise bad_request(f"`{what}` is no list of texts")
+        raise bad_request(f"`{what}` is not a list of texts")
     return value
 
 
@@ -137,7 +137,7 @@ def _properties(value: Any, what: str) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(item, (str, int, float)) for item in value.values()):
-        raise bad_request(f"`{what}` is no map of texts")
+        raise bad_request(f"`{what}` is not a map of texts")
     return {key: str(item) for key, item in value.items()}
 
 

@@ -429,7 +429,7 @@ CLUSTER_FAILURE_CODES: dict[str, ErrorCode] = {
     "DCP392": ErrorCode("result too large for the driver", "The job collects more than spark.driver.maxResultSize allows."),
     "DCP393": ErrorCode("type that no table has", "A result's column has a type that Iceberg does not store, such as an interval."),
     "DCP394": ErrorCode(
-        "source cannot be read as described", "Spark does not understand a source's options, or the file is no such file."
+        "source cannot be read as described", "Spark does not understand a source's options, or the file is of another type."
     ),
     "DCP395": ErrorCode(
         "Spark cannot plan the query",

@@ -84,7 +84,7 @@ def _forbidden(job: JobSpec, allowed_spark_conf: Collection[str]) -> ExecutionEr
 
 def _program_fault(core_etl: CoreEtlSpec) -> str:
     if core_etl.main_class and not _CLASS.fullmatch(core_etl.main_class):
-        return f"names the main class {core_etl.main_class[:100]!r}, which is no name of a class"
+        return f"names the main class {core_etl.main_class[:100]!r}, which is not a class name"
     if core_etl.version and not _VERSION.fullmatch(core_etl.version):
-        return f"names the driver's version {core_etl.version[:100]!r}, which is no version"
+        return f"names the driver's version {core_etl.version[:100]!r}, which is not a version"
     return ""
