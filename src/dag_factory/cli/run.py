@@ -17,7 +17,7 @@ from dag_factory.cli.airflow_run import AirflowRun, airflow_run
 from dag_factory.cli.days import interval_of, moment_of
 from dag_factory.cli.executions import open_runner
 from dag_factory.cli.manifests import compile_named, environment_of, parameters_of
-from dag_factory.cli.output import Output, table
+from dag_factory.cli.output import Output, count, table
 from dag_factory.cli.progress import Progress
 from dag_factory.parts import dag_parts
 
@@ -123,6 +123,6 @@ def _text(data: Mapping[str, Any]) -> str:
     parts = []
     for found in data["tables"]:
         where = f", {found['partition']}" if found["partition"] else ""
-        parts.append(f"{found['table']}{where}, first {len(found['rows'])} rows\n{table(found['rows'], found['columns'])}")
+        parts.append(f"{found['table']}{where}, first {count(len(found['rows']), 'row')}\n{table(found['rows'], found['columns'])}")
     parts.append(f"proof of execution {data['execution_id']}\n{table(data['proofs'], _PROOF_COLUMNS)}")
     return "\n\n".join([*parts, f"done in {data['seconds']} s"])
