@@ -50,7 +50,11 @@ def read_beginning(path: str | os.PathLike[str], limit: int) -> bytes:
     with os.fdopen(handle, "rb") as file:
         _check(os.fstat(handle).st_mode, path)
         # The size that the file system gives is not asked: it may be wrong, and of a sparse file it says nothing.
-        return file.read(limit)
+        data: bytes | None = file.read(limit)
+    if data is None:
+        # The kernel's own files may say that they are regular, and have nothing to read yet.
+        raise NotRegularError(errno.EAGAIN, "not a regular file, since reading it would wait", str(path))
+    return data
 
 
 def _check(mode: int, path: str | os.PathLike[str]) -> None:
