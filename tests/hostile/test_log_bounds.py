@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from airflow_dcp_provider.core_etl.diagnosis import diagnose as explain
+from airflow_dcp_provider.core_etl.diagnosis import throwables
 from airflow_dcp_provider.runner.backends.kubernetes.pods import log_end
 from airflow_dcp_provider.runner.diagnosis import diagnose, parse_result
 from airflow_dcp_provider.runner.diagnosis_text import MASK, bounded_tail, masked, one_line
@@ -120,3 +122,20 @@ def test_a_last_line_without_end_is_cut() -> None:
     found = log_end(kubelet, "n", "p")  # type: ignore[arg-type]
     assert found is not None
     assert len(found) == kubelet.asked[-1][1] <= 4 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "403 " * 100_000,
+        "x\n " * 100_000,
+        "Total size of serialized results " * 30_000,
+        "java.lang.RuntimeException: " * 30_000,
+        "[DATA_SOURCE_NOT_FOUND]" * 30_000,
+    ],
+    ids=lambda message: message[:10],
+)
+def test_a_long_message_that_sql_makes_up_is_explained_soon(message: str) -> None:
+    began = time.process_time()
+    assert len(str(explain(throwables(RuntimeError(message)), "the query"))) < 5_000
+    assert time.process_time() - began < 2

@@ -112,6 +112,19 @@ def test_an_odd_file_is_a_problem_of_its_own(folder: Path, odd: str, tmp_path: P
     assert time.monotonic() - began < 10
 
 
+def test_a_file_of_the_kernel_that_would_be_waited_for(folder: Path, tmp_path: Path) -> None:
+    """It says that it is a regular file, and has nothing to read; whoever may not open it at all is refused that."""
+    for name in ("odd.yaml", ".airflowignore"):
+        (folder / name).symlink_to("/proc/kmsg")
+    loaded = ManifestFolder(folder, ENVIRONMENTS, CompileSettings(), tmp_path).load()
+    assert [parts.path for parts in loaded.parts] == ["good.yaml"]
+    assert [error.code for error in loaded.errors.values()] == ["DCP101"]
+    (folder / "defaults.yaml").symlink_to("/proc/kmsg")
+    loaded = ManifestFolder(folder, ENVIRONMENTS, CompileSettings(), tmp_path).load()
+    assert loaded.parts == ()
+    assert {error.code for error in loaded.errors.values()} == {"DCP101"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_that_cannot_be_shown_is_a_problem(

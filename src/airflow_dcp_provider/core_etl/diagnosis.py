@@ -24,6 +24,9 @@ from .faults import (
 
 #: A chain of causes that is longer than this is cyclic.
 _CHAIN_LIMIT = 20
+
+#: How much of the beginning and of the end of a message is looked at, in characters.
+_MESSAGE_HALF = 5_000
 _TEXT_LIMIT = 500
 
 
@@ -40,14 +43,19 @@ class Throwable:
         return self.kind.rpartition(".")[2]
 
 
+def bounded(message: str) -> str:
+    """Return a message, without its middle when it is long: SQL can make up some that take the square of their length to read."""
+    return message if len(message) <= 2 * _MESSAGE_HALF else f"{message[:_MESSAGE_HALF]}\n\n{message[-_MESSAGE_HALF:]}"
+
+
 def throwables(error: BaseException) -> Tuple[Throwable, ...]:
     """Return ``error`` and its causes, outermost first; Java's where there are any."""
     java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     if java is None:
-        return (Throwable(type(error).__name__, str(error)),)
+        return (Throwable(type(error).__name__, bounded(str(error))),)
     chain: List[Throwable] = []
     while java is not None and len(chain) < _CHAIN_LIMIT:
-        chain.append(Throwable(java.getClass().getName(), java.getMessage() or ""))
+        chain.append(Throwable(java.getClass().getName(), bounded(java.getMessage() or "")))
         java = java.getCause()
     return tuple(chain)
 
@@ -144,7 +152,9 @@ _RULES = (
         hint="the table has files from before its partitions were changed, which hold rows of several partitions;"
         " rewrite them in the present ones (CALL <catalog>.system.rewrite_data_files), then run again",
     ),
-    _Rule("DCP321", EXIT_USER, ("ParseException",), hint="correct the SQL at the position that Spark names"),
+    _Rule(
+        "DCP321", EXIT_USER, ("ParseException", "IcebergParseException"), hint="correct the SQL at the position that Spark names"
+    ),
     _Rule(
         "DCP395",
         EXIT_USER,
@@ -186,8 +196,8 @@ _OPTIONS = _Rule(
 _NOT_OFFERED = _Rule(
     "DCP344",
     EXIT_USER,
-    text=r"\[UNRESOLVED_ROUTINE\][^`]{0,60}(`\w+`\.)*`(?i:reflect|java_method|try_reflect|(from|to|schema_of)_(avro|protobuf))`",
-    hint="functions that call Java or load classes are not offered; write it with the other functions, or as a filter and a join",
+    text=r"\[UNRESOLVED_ROUTINE\][^`]{0,60}(`\w+`\.)*`(?i:reflect|java_method|try_reflect|xpath\w*|(from|to|schema_of)_(avro|protobuf))`",
+    hint="functions that reach Java, classes or addresses are not offered; write it with others, or with filters and joins",
 )
 _DATA = _Rule(
     "DCP323",

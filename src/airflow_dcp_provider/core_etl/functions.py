@@ -1,8 +1,9 @@
 """Which of Spark's own functions a query may call: those that compute with what they are given, and nothing else.
 
 ``reflect`` and ``java_method`` call any static method of the JVM: they read its environment, and end it. ``from_protobuf`` loads a
-class by its name, and Avro's functions fetch schemas from addresses. They leave the session before any text of a job is
-analysed. Functions that the platform's own extensions bring are not Spark's, and stay.
+class by its name, Avro's functions fetch schemas from addresses, and those of XPath fetch whatever an XML text names as its DTD.
+They leave the session before any text of a job is analysed. Functions that the platform's own extensions bring are not Spark's, and
+stay.
 """
 
 from __future__ import annotations
@@ -55,8 +56,7 @@ try_make_timestamp try_make_timestamp_ltz try_make_timestamp_ntz try_mod try_mul
 try_subtract try_sum try_to_binary try_to_date try_to_number try_to_time try_to_timestamp try_url_decode try_validate_utf8
 try_variant_get typeof ucase unbase64 unhex uniform unix_date unix_micros unix_millis unix_seconds unix_timestamp upper
 url_decode url_encode user uuid validate_utf8 var_pop var_samp variance variant_get version weekday weekofyear when
-width_bucket window window_time xpath xpath_boolean xpath_double xpath_float xpath_int xpath_long xpath_number xpath_short
-xpath_string xxhash64 year zeroifnull zip_with
+width_bucket window window_time xxhash64 year zeroifnull zip_with
 """
 
 _TABLE_FUNCTIONS = """

@@ -173,7 +173,9 @@ class Reads:
 
 
 def _undeclared(what: str, read: str) -> DriverError:
-    return _refused(f"{what} reads {read}, which is not a source of the job", "declare it as a source, and write its name as declared")
+    return _refused(
+        f"{what} reads {read}, which is not a source of the job", "declare it as a source, and write its name as declared"
+    )
 
 
 def _refused(message: str, hint: str) -> DriverError:

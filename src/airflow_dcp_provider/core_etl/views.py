@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from .catalogs import table_name
 from .diagnosis import explained
 from .faults import DriverError
+from .function_options import check_options
 from .reads import Reads
 from .spec import Job, Source, Transformation, identifier
 
@@ -29,6 +30,8 @@ def register_views(spark: SparkSession, job: Job, reads: Reads) -> None:
             reads.add_files(frame)
         if source.filter:
             with explained(f"filter of source `{source.name}`"):
+                condition = spark._jsparkSession.sessionState().sqlParser().parseExpression(source.filter)
+                check_options(condition, source.filter, f"filter of source `{source.name}`")
                 frame = frame.where(source.filter)
         reads.check(frame, f"source `{source.name}`")
         _register(frame, source.name, reads)
@@ -66,6 +69,7 @@ def _query(spark: SparkSession, step: Transformation, reads: Reads) -> DataFrame
             f"transformation `{step.name}` is not a query but a statement that begins with {first}; it was not run",
             "write a SELECT; tables are changed by sinks only",
         ) from error
+    check_options(parsed, step.query, f"transformation `{step.name}`")
     reads.check_names(parsed, f"transformation `{step.name}`")
     return spark.sql(step.query)
 

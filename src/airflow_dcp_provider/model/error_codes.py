@@ -353,7 +353,7 @@ FAILURE_CODES: dict[str, ErrorCode] = {
     ),
     "DCP344": ErrorCode(
         "function not offered",
-        "A query calls a function that reaches out of SQL: one that calls Java, loads classes or fetches schemas.",
+        "A query calls a function, or gives it an option, that reaches out of SQL: to Java, to classes, or to files and addresses.",
     ),
     "DCP345": ErrorCode(
         "path not for jobs",

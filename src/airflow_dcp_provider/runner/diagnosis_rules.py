@@ -91,7 +91,7 @@ SUBMISSION_RULES = (
         "DCP383",
         PLATFORM,
         "submission",
-        r"(?i)pods? [^\n]*already exists|driver pod already exist",
+        r"(?i)pods? [^\n]{0,300}already exists|driver pod already exist",
         "the operator found a driver pod of this name and gave up; that does not prove that no driver runs",
         "the operator has probably been restarted in between; the next attempt waits until no driver of this one is left",
     ),

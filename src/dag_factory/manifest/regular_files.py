@@ -53,6 +53,9 @@ def read_beginning(path: str | os.PathLike[str], limit: int) -> bytes:
         _check(os.fstat(handle).st_mode, path)
         # The size that the file system gives is not asked: it may be wrong, and of a sparse file it says nothing.
         return _read(handle, limit)
+    except BlockingIOError as error:
+        # The kernel's own files may say that they are regular, and have nothing to read yet.
+        raise NotRegularError(errno.EAGAIN, "not a regular file, since reading it would wait", str(path)) from error
     finally:
         os.close(handle)
 
