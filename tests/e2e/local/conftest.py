@@ -28,10 +28,13 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[3]
 CACHE = ROOT / ".dcp" / "cache"
 
-#: A `java` that writes one line per start of Spark and then is the real one.
+#: A `java` that writes one line per start of Spark, sleeps as long as the job's query says, and then is the real one.
 COUNTING_JAVA = """#!/bin/sh
 case "$*" in *org.apache.spark.deploy.SparkSubmit*)
-  case "$*" in *org.apache.spark.launcher.Main*) ;; *) echo "$$ $PWD" >> "{starts}" ;; esac ;;
+  case "$*" in *org.apache.spark.launcher.Main*) ;; *)
+    echo "$$ $PWD" >> "{starts}"
+    sleep "$(grep -o '[0-9]* AS slept' job-spec.json | head -n 1 | grep -o '[0-9]*' || echo 0)" ;;
+  esac ;;
 esac
 exec "{java}" "$@"
 """
@@ -62,7 +65,12 @@ spec:
             {query}
       sinks:
         - {{name: out, type: iceberg, catalog: pedregal, database: e2e, table: {table}, mode: overwrite, partitionBy: [ds]}}
-  orchestration: {{startDate: "2024-01-01", endDate: "2024-03-01", schedule: {schedule}, timeout: {timeout}}}
+  orchestration:
+    startDate: "2024-01-01"
+    endDate: "2024-03-01"
+    schedule: {schedule}
+    timeout: {timeout}
+    parameters: {{word: none, seconds: 0, busy: 0}}
 """
 
 #: Any DAG of the loader's file: by it Airflow is asked to read the file again.
@@ -79,11 +87,12 @@ with DAG("sweep_now", schedule=None, start_date=datetime(2024, 1, 1), is_paused_
     SweepOperator(task_id="sweep", environments=["local"], orphan_grace=0)
 """
 
-#: Keeps Spark busy for about `seconds` of the trigger form's parameters, not at all without them. SQL cannot sleep.
+#: SQL cannot sleep: for `seconds` of the trigger form's parameters the job sleeps before its Spark starts, and for about `busy`
+#: seconds Spark counts on one core.
 SLEEPY = (
-    "SELECT 1 AS id, '{{ params.parameters.word | default(\"none\") }}' AS word, "
-    "(SELECT count(*) FROM range(0, {{ (params.parameters.seconds | default(0) * 1500000) | sql }}, 1, 1) "
-    "WHERE sha2(CAST(id AS STRING), 256) = '') AS slept"
+    "SELECT 1 AS id, {{ params.parameters.word | sql }} AS word, {{ params.parameters.seconds | sql }} AS slept, "
+    "(SELECT count(*) FROM range(0, {{ (params.parameters.busy * 1500000) | sql }}, 1, 1) "
+    "WHERE sha2(CAST(id AS STRING), 256) = '') AS counted"
 )
 
 

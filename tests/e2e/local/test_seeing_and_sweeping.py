@@ -27,7 +27,7 @@ def live_logs(deployment: Deployment) -> Iterator[None]:
 @pytest.mark.usefixtures("triggerer", "live_logs")
 def test_the_log_and_sparks_page_are_there_while_the_task_waits(deployment: Deployment) -> None:
     dag_id = deployment.write("followed")
-    run_id = deployment.run(dag_id, "2024-01-01", seconds=40)
+    run_id = deployment.run(dag_id, "2024-01-01", busy=40)
     deployment.wait_task(dag_id, run_id, "wait", "deferred")
 
     def log() -> str:
