@@ -24,7 +24,12 @@ def session(settings: dict[str, str]) -> Any:
     text = "\0".join(f"{name} -> {value}" for name, value in settings.items())
     java = SimpleNamespace(mkString=lambda separator: text if separator == "\0" else "")
     state = SimpleNamespace(conf=lambda: SimpleNamespace(getAllConfs=lambda: java))
-    return SimpleNamespace(conf=Conf(settings), _jsparkSession=SimpleNamespace(sessionState=lambda: state))
+    context = Conf(settings)
+    return SimpleNamespace(
+        conf=Conf(settings),
+        _jsparkSession=SimpleNamespace(sessionState=lambda: state),
+        sparkContext=SimpleNamespace(_jsc=SimpleNamespace(sc=lambda: SimpleNamespace(conf=lambda: context))),
+    )
 
 
 def job(alias: str, default: str = "lake") -> Any:
@@ -55,6 +60,13 @@ def test_reading_caches_for_good_and_writing_does_not_cache() -> None:
         "spark.sql.catalog.dcp_write_lake.cache-enabled": "false",
         "spark.sql.catalog.dcp_write_lake.cache.expiration-interval-ms": "1000",
     }
+
+
+def test_event_logs_know_what_the_write_catalog_is_given() -> None:
+    """They hide values of the context's own settings, and of no others."""
+    spark = session(LAKE)
+    prepare_catalogs(spark, job("lake"))
+    assert spark.sparkContext._jsc.sc().conf()["spark.sql.catalog.dcp_write_lake.uri"] == LAKE["spark.sql.catalog.lake.uri"]
 
 
 @pytest.mark.parametrize("alias", ["broken", "nowhere", "dcp_write_lake"])
