@@ -30,8 +30,10 @@ def register_views(spark: SparkSession, job: Job, reads: Reads) -> None:
             reads.add_files(frame)
         if source.filter:
             with explained(f"filter of source `{source.name}`"):
-                condition = spark._jsparkSession.sessionState().sqlParser().parseExpression(source.filter)
-                check_options(condition, source.filter, f"filter of source `{source.name}`")
+                parser = spark._jsparkSession.sessionState().sqlParser()
+                check_options(parser.parseExpression(source.filter), source.filter, f"filter of source `{source.name}`")
+                # Before it is analysed: that would look the tables of its subqueries up.
+                reads.check_names(parser.parsePlan(f"SELECT 1 WHERE (\n{source.filter}\n)"), f"filter of source `{source.name}`")
                 frame = frame.where(source.filter)
         reads.check(frame, f"source `{source.name}`")
         _register(frame, source.name, reads)

@@ -112,7 +112,9 @@ def test_faults_of_a_source_are_told(lake: Lake, source: dict[str, str], code: s
     assert "source `raw`" in error.message
 
 
-def test_days_are_utc_whatever_the_session_says(lake: Lake) -> None:
+def test_days_are_utc_whatever_the_session_says(lake: Lake, request: pytest.FixtureRequest) -> None:
+    # Other tests share the session that this one's was made from.
+    request.addfinalizer(lambda: lake.spark.conf.set("spark.sql.session.timeZone", "UTC"))
     lake.spark.conf.set("spark.sql.session.timeZone", "America/Los_Angeles")
     lake.run("SELECT CAST(TIMESTAMP '2013-01-05 23:30:00Z' AS DATE) AS day, CAST('2013-01-05 23:30:00' AS TIMESTAMP) AS at")
     assert lake.rows("CAST(day AS STRING), unix_seconds(at)") == [("2013-01-05", 1357428600)]
